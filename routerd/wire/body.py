@@ -1,0 +1,124 @@
+"""The records of a segment before compression: a run of msgpack arrays.
+
+    [-1, boot id (16 bytes), mono ms, wall ms, synced]            a clock head: what follows counts from here
+    [kind, ms since the head, data, identity, pos time, pos kind]  one record; sequence numbers are implied
+
+A body may hold several heads (the clock stepped, or bodies were joined). Joining bodies of consecutive segments is
+concatenation, so a dense frame costs no re-encoding.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgpack
+
+from routerd.errors import CorruptError
+from routerd.model import GAP, KIND_NAMES, Draft, Gap, Record, Stamp, Stream
+
+_HEAD = -1
+MAX_RECORD_BYTES = (1 << 20) + 4096  # framing.MAX_FRAME_BYTES and the record's own fields
+_pack = msgpack.Packer(use_bin_type=True, autoreset=True).pack
+
+
+def pack_head(stamp: Stamp) -> bytes:
+    """A clock head. `stamp.boot_id` is the kernel's UUID text; its 16 bytes travel."""
+    boot = bytes.fromhex(stamp.boot_id.replace("-", ""))
+    return bytes(_pack([_HEAD, boot, stamp.mono_ns // 1_000_000, stamp.wall_ms, stamp.synced]))
+
+
+def pack_record(draft: Draft, since_head_ms: int) -> bytes:
+    """One record. Descriptions stand behind the data, where the compressor finds them again in it."""
+    return bytes(_pack([draft.kind, since_head_ms, draft.data, draft.identity, draft.pos_time, draft.pos_kind]))
+
+
+def records(body: bytes, stream: Stream, first_seq: int) -> Iterator[Record]:
+    """The records of a whole body. Raises CorruptError at the first thing that is none."""
+    head: Stamp | None = None
+    seq = first_seq
+    for item in items(body):
+        if item[0] == _HEAD:
+            head = _head(item)
+            continue
+        if head is None:
+            raise CorruptError("body.headless", "a record stands before the first clock head")
+        yield Record(stream, seq, _stamp(head, item[1]), _draft(item))
+        seq += 1
+
+
+def items(body: bytes) -> Iterator[list[Any]]:
+    """The arrays of a body, shape not yet checked beyond being a non-empty array."""
+    unpacker = msgpack.Unpacker(
+        max_buffer_size=max(len(body), 1), max_bin_len=MAX_RECORD_BYTES, max_str_len=1024, max_array_len=8
+    )
+    unpacker.feed(body)
+    try:
+        while unpacker.tell() < len(body):
+            item = unpacker.unpack()
+            if not isinstance(item, list) or not item:
+                raise CorruptError("body.shape", f"not an array at byte {unpacker.tell()}")
+            yield item
+    except (msgpack.UnpackException, ValueError, UnicodeDecodeError) as exc:
+        raise CorruptError("body.torn", f"undecodable at byte {unpacker.tell()} of {len(body)}") from exc
+
+
+def whole_items(body: bytes) -> tuple[bytes, int]:
+    """The longest prefix of `body` that is whole, and how many records it holds: recovery of a file cut by a kill."""
+    end = count = 0
+    unpacker = msgpack.Unpacker(max_buffer_size=max(len(body), 1))
+    unpacker.feed(body)
+    while end < len(body):
+        try:
+            item = unpacker.unpack()
+        except (msgpack.UnpackException, ValueError, UnicodeDecodeError):
+            break
+        if not isinstance(item, list) or not item:
+            break
+        count += item[0] != _HEAD
+        end = unpacker.tell()
+    return body[:end], count
+
+
+def pack_gap(gap: Gap) -> bytes:
+    """The data of a record of kind GAP."""
+    stream = gap.stream
+    fields = [stream.source, stream.epoch, gap.first, gap.last, gap.cause]
+    return bytes(_pack([*fields, gap.lost_bytes, gap.from_wall_ms, gap.to_wall_ms]))
+
+
+def gap_draft(gap: Gap) -> Draft:
+    return Draft(GAP, pack_gap(gap))
+
+
+def unpack_gap(data: bytes) -> Gap:
+    """Raises CorruptError."""
+    try:
+        source, epoch, first, last, cause, lost_bytes, from_ms, to_ms = msgpack.unpackb(data)
+        if not isinstance(source, str) or not isinstance(cause, str):
+            raise TypeError("names are text")
+        numbers = (epoch, first, last, lost_bytes, from_ms, to_ms)
+        if any(type(number) is not int or number < 0 for number in numbers):
+            raise TypeError("numbers are whole and not negative")
+    except (ValueError, TypeError, msgpack.UnpackException) as exc:
+        raise CorruptError("gap.shape", "a gap record holds no gap") from exc
+    return Gap(Stream(source, epoch), first, last, cause, lost_bytes, from_ms, to_ms)
+
+
+def _head(item: list[Any]) -> Stamp:
+    match item:
+        case [_, bytes(boot), int(mono_ms), int(wall_ms), bool(synced)] if len(boot) == 16:
+            return Stamp(boot.hex(), mono_ms * 1_000_000, wall_ms, synced)
+    raise CorruptError("body.head", "a clock head is malformed")
+
+
+def _stamp(head: Stamp, since_ms: object) -> Stamp:
+    if type(since_ms) is not int:
+        raise CorruptError("body.record", "a record's time is no whole number")
+    return Stamp(head.boot_id, head.mono_ns + since_ms * 1_000_000, head.wall_ms + since_ms, head.synced)
+
+
+def _draft(item: list[Any]) -> Draft:
+    match item:
+        case [int(kind), _, bytes(data), str() | None as identity, str() | None as pos_time, str(pos_kind)]:
+            if kind in KIND_NAMES:
+                return Draft(kind, data, identity, pos_time, pos_kind)
+    raise CorruptError("body.record", "a record is malformed")

@@ -52,7 +52,7 @@ _BY_STATUS = {
 }
 _BY_CODE = {
     (400, "digest_mismatch"): Meaning(
-        Reaction.RETRY, "cloud.damaged", "the line damages uploads: check the internet line"
+        Reaction.RETRY, "cloud.damaged", "uploads arrive damaged: check the internet line"
     ),
     (401, "nonce_stale"): Meaning(Reaction.RETRY, "", ""),
     (401, "nonce_invalid"): Meaning(Reaction.RETRY, "", ""),

@@ -56,7 +56,10 @@ class Codebook:
         return tuple(self._dictionaries)
 
     def compress(self, body: bytes, codec: str, dict_id: int = 0, *, dense: bool = False) -> bytes:
-        """body -> payload. `dense` spends the CPU of a small body on a large one too (merged frames). KeyError if unknown."""
+        """body -> payload; KeyError if codec or dictionary is unknown here.
+
+        `dense` spends the CPU of a small body on a large one too (merged frames, which stay on flash).
+        """
         content = self._dictionaries[dict_id]
         if codec == RAW:
             return body

@@ -1,0 +1,147 @@
+"""The hot tier's files: what a SIGKILL must not lose, in RAM-backed files that wear nothing.
+
+    <source>.<epoch>.<first seq>.open   body of the segment being filled (wire.body), appended record by record
+    <source>.<epoch>.<first seq>.seg    sealed segment (wire.batch.pack_segment), until its ack or its frame on flash
+    <source>.tail                       bytes of an unfinished frame, for links that survive us (serial)
+
+A tail file begins with `>QQ`: the epoch, and the sequence number the next record had when the tail was last cut. So a
+kill between storing a record and cutting the tail is seen, and the record is not made twice. The tail is masked as
+it is written.
+"""
+
+import logging
+import os
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+
+from routerd.conditions import CRITICAL, Conditions
+from routerd.errors import CorruptError
+from routerd.model import Segment, Stream
+from routerd.wire.batch import unpack_segments
+
+log = logging.getLogger("routerd.spool")
+
+_TAIL = struct.Struct(">QQ")
+
+
+@dataclass(frozen=True, slots=True)
+class Tail:
+    """What was pending in a framer: `skip` is how many of the first pieces it yields are records already."""
+
+    pending: bytes
+    skip: int
+
+
+@dataclass(frozen=True, slots=True)
+class Leftover:
+    """A segment that was being filled when the last daemon ended."""
+
+    stream: Stream
+    first_seq: int
+    body: bytes
+    path: Path
+
+
+class HotFiles:
+    """All writes are synchronous: they go to RAM and take microseconds. A full or failing RAM disk is a condition,
+    not an error: the records are still in memory and on their way."""
+
+    def __init__(self, directory: Path, conditions: Conditions) -> None:
+        self.directory = directory
+        self._conditions = conditions
+        self._tails: dict[str, int] = {}
+
+    def create(self, stream: Stream, first_seq: int) -> int:
+        """Start an open segment; returns its file descriptor, -1 if there is no room."""
+        try:
+            path = self._path(stream, first_seq, "open")
+            return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        except OSError as exc:
+            self._failed(exc)
+            return -1
+
+    def append(self, fd: int, entries: bytes) -> None:
+        if fd < 0:
+            return
+        try:
+            os.write(fd, entries)
+        except OSError as exc:
+            self._failed(exc)
+
+    def seal(self, fd: int, stream: Stream, first_seq: int, packed: bytes) -> None:
+        """Put the sealed segment in the place of the open one."""
+        if fd >= 0:
+            os.close(fd)
+        draft = self.directory / ".seal"
+        try:
+            draft_fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+            try:
+                os.write(draft_fd, packed)
+            finally:
+                os.close(draft_fd)
+            os.rename(draft, self._path(stream, first_seq, "seg"))
+            self._path(stream, first_seq, "open").unlink(missing_ok=True)
+            self._conditions.clear("hot.failed", str(self.directory))
+        except OSError as exc:
+            self._failed(exc)
+
+    def remove(self, stream: Stream, first_seq: int) -> None:
+        self._path(stream, first_seq, "seg").unlink(missing_ok=True)
+
+    def grow_tail(self, stream: Stream, next_seq: int, offset: int, masked: bytes) -> None:
+        """Write `masked` at `offset` of the tail; what stood there before is what it already contains, masked again."""
+        try:
+            fd = self._tail_fd(stream.source)
+            if offset == 0:
+                os.pwrite(fd, _TAIL.pack(stream.epoch, next_seq), 0)
+            os.pwrite(fd, masked, _TAIL.size + offset)
+        except OSError as exc:
+            self._failed(exc)
+
+    def cut_tail(self, stream: Stream, next_seq: int, masked: bytes) -> None:
+        """The tail is now `masked`, and everything before it is in records below `next_seq`."""
+        try:
+            fd = self._tail_fd(stream.source)
+            content = _TAIL.pack(stream.epoch, next_seq) + masked
+            os.pwrite(fd, content, 0)
+            os.ftruncate(fd, len(content))
+        except OSError as exc:
+            self._failed(exc)
+
+    def recover(self) -> tuple[list[Segment], list[Leftover]]:
+        """What the last daemon of this boot left behind, in capture order. Unreadable files are set aside."""
+        segments: list[Segment] = []
+        leftovers: list[Leftover] = []
+        for path in sorted(self.directory.glob("*.seg")):
+            try:
+                segments += unpack_segments(path.read_bytes())
+            except CorruptError as exc:
+                log.warning("%s: set aside: %s", path, exc)
+                path.rename(path.with_suffix(".bad"))
+        for path in sorted(self.directory.glob("*.open")):
+            source, epoch, first_seq, _ = path.name.rsplit(".", 3)
+            leftovers.append(Leftover(Stream(source, int(epoch)), int(first_seq), path.read_bytes(), path))
+        return segments, leftovers
+
+    def read_tail(self, source: str) -> tuple[int, int, bytes]:
+        """(epoch, next seq, pending) of a source's tail; zeros and nothing if there is none."""
+        path = self.directory / f"{source}.tail"
+        content = path.read_bytes() if path.exists() else b""
+        if len(content) < _TAIL.size:
+            return 0, 0, b""
+        epoch, next_seq = _TAIL.unpack_from(content)
+        return epoch, next_seq, content[_TAIL.size :]
+
+    def _path(self, stream: Stream, first_seq: int, suffix: str) -> Path:
+        return self.directory / f"{stream.source}.{stream.epoch}.{first_seq:012}.{suffix}"
+
+    def _tail_fd(self, source: str) -> int:
+        if source not in self._tails:
+            path = self.directory / f"{source}.tail"
+            self._tails[source] = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        return self._tails[source]
+
+    def _failed(self, exc: OSError) -> None:
+        message = f"{exc.strerror}: records wait in memory only; free space there"
+        self._conditions.raise_("hot.failed", str(self.directory), message, CRITICAL)

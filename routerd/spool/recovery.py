@@ -1,0 +1,79 @@
+"""Opening after any end: what waits is found again, once each."""
+
+import logging
+from collections.abc import Iterable
+from pathlib import Path
+
+from routerd.model import Segment, SegmentInfo
+from routerd.spool.hot import HotFiles, Tail
+from routerd.spool.index import Held, Index, uncovered
+from routerd.spool.ring import Recovered, Ring
+from routerd.spool.state import mint_epoch
+from routerd.spool.writer import Writer
+from routerd.wire import batch, body
+
+log = logging.getLogger("routerd.spool")
+
+_UNCOUNTED = 0x7FFFFFFF  # sorts behind every counted run of the device's life
+
+
+async def open_ring(path: Path, rows: int) -> tuple[Ring, Recovered]:
+    """See Ring.open; says what it found."""
+    ring, found = await Ring.open(path, rows)
+    if ring.rows != rows:
+        log.info("%s keeps its size of %d pages; %d are configured", path, ring.rows, rows)
+    if found.torn_pages:
+        log.info("%s: a write was cut short by the last power cut; nothing committed was in it", path)
+    return ring, found
+
+
+def cold_segments(index: Index, found: Recovered) -> list[Held]:
+    """Put what stands on flash into the index, each record once; returns what was added."""
+    wanted = uncovered(info for _, infos in found.frames for info in infos)
+    added = []
+    for place, infos in found.frames:
+        for info in infos:
+            held = Held(info, b"", 0)
+            if info in wanted and held.key not in index.cold:
+                index.add_cold(held, place)
+                added.append(held)
+    return added
+
+
+def hot_segments(files: HotFiles, writer: Writer, on_flash: set[SegmentInfo]) -> list[Segment]:
+    """The segments of the last daemon of this boot, also the one it was filling, without what is on flash already."""
+    sealed, leftovers = files.recover()
+    known = {(segment.info.stream, segment.info.first_seq) for segment in sealed}
+    for leftover in leftovers:
+        content, count = body.whole_items(leftover.body)
+        if count and (leftover.stream, leftover.first_seq) not in known:
+            segment = writer.compress(leftover.stream, leftover.first_seq, count, content)
+            files.seal(-1, leftover.stream, leftover.first_seq, batch.pack_segment(segment))
+            sealed.append(segment)
+        leftover.path.unlink(missing_ok=True)
+    fresh = uncovered([*on_flash, *(segment.info for segment in sealed)]) - on_flash
+    for segment in sealed:
+        if segment.info not in fresh:
+            files.remove(segment.info.stream, segment.info.first_seq)
+    found = [segment for segment in sealed if segment.info in fresh]
+    return sorted(found, key=lambda segment: (segment.info.stream.epoch, segment.info.first_seq))
+
+
+def tails(files: HotFiles, infos: Iterable[SegmentInfo]) -> dict[str, Tail]:
+    """What each framer had pending, and how many of the pieces it will yield are records already."""
+    last: dict[tuple[str, int], int] = {}
+    for info in infos:
+        key = (info.stream.source, info.stream.epoch)
+        last[key] = max(last.get(key, 0), info.last_seq)
+    found = {}
+    for path in files.directory.glob("*.tail"):
+        epoch, next_seq, pending = files.read_tail(path.stem)
+        if pending:
+            skip = max(0, last.get((path.stem, epoch), 0) + 1 - next_seq)
+            found[path.stem] = Tail(pending, skip)
+    return found
+
+
+def emergency_epoch() -> int:
+    """An epoch for a start that could not be counted, because the disk refuses."""
+    return mint_epoch(_UNCOUNTED)

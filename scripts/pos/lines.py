@@ -1,0 +1,278 @@
+"""Carriers: how bytes leave the simulator. Shell.
+
+One contract for all: `send` returns once every byte was handed to the kernel, and waits as long as that takes: for room
+in a full buffer, for a connection. Only cancelling ends the wait. A ticket is one `send` over TCP, and one `send` per
+printed line on a serial port.
+"""
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import pty
+import select
+import socket
+import struct
+import termios
+import time
+import tty
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+REDIAL_MIN_S, REDIAL_MAX_S = 0.05, 1.0  # the same LAN, so short; a demo restarts its router often
+SETTLE_S = 0.3  # a reader sets a serial port up, and may flush it, just after opening it
+LOOK_S = 0.05  # between two looks where the kernel has no event to give
+RESEND_MAX = 10_000  # tickets remembered for a re-send, whatever the rate
+SEND_BUFFER_BYTES = 64 << 10  # small, so that what dies with a connection was sent lately
+
+
+class Line(Protocol):
+    """A carrier."""
+
+    @property
+    def where(self) -> str:
+        """For people: which path or address the other side uses."""
+        ...
+
+    async def open(self) -> None: ...
+
+    async def ready(self) -> None:
+        """Wait until somebody took the other end for the first time."""
+        ...
+
+    async def send(self, data: bytes) -> None: ...
+
+    async def cut(self, for_s: float) -> None:
+        """A fault: take the link away and give it back after `for_s`."""
+        ...
+
+    async def close(self, within_s: float) -> None:
+        """End, giving the other side `within_s` to take what the kernel still holds."""
+        ...
+
+
+class PtyLine:
+    """A serial port at `path`: a link to a pty's slave in raw mode.
+
+    From the first reader on the slave is also held open here: a reader that goes away neither hangs the line up nor
+    empties it. What nobody reads stays in the kernel (some KiB on Linux); when that is full, writing waits, as a port
+    with flow control does.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = Path(path)
+        self._master = self._slave = -1
+
+    @property
+    def where(self) -> str:
+        return f"serial {self._path}"
+
+    async def open(self) -> None:
+        self._master, slave = pty.openpty()
+        tty.setraw(slave)
+        os.set_blocking(self._master, False)
+        name = os.ttyname(slave)
+        os.close(slave)  # until `ready`, so that a reader can be seen to come
+        self._path.unlink(missing_ok=True)
+        self._path.symlink_to(name)
+
+    async def ready(self) -> None:
+        poll = select.poll()
+        poll.register(self._master, select.POLLOUT)
+        while any(event & select.POLLHUP for _, event in poll.poll(0)):  # noqa: ASYNC110 - no event tells of an open
+            await asyncio.sleep(LOOK_S)
+        self._hold()
+        await asyncio.sleep(SETTLE_S)
+
+    def _hold(self) -> None:
+        self._slave = os.open(os.readlink(self._path), os.O_RDWR | os.O_NOCTTY)
+
+    async def send(self, data: bytes) -> None:
+        if self._slave < 0:
+            self._hold()
+        view = memoryview(data)
+        while view:
+            try:
+                view = view[os.write(self._master, view) :]
+            except BlockingIOError:
+                await self._writable()
+
+    async def _writable(self) -> None:
+        loop, room = asyncio.get_running_loop(), asyncio.Event()
+        loop.add_writer(self._master, room.set)
+        try:
+            await room.wait()
+        finally:
+            loop.remove_writer(self._master)
+
+    async def cut(self, for_s: float) -> None:
+        await self.close(0.0)
+        await asyncio.sleep(for_s)
+        await self.open()
+
+    async def close(self, within_s: float) -> None:
+        for _ in range(int(within_s / LOOK_S)):
+            if self._slave < 0 or not _unread(self._slave):
+                break
+            await asyncio.sleep(LOOK_S)
+        self._path.unlink(missing_ok=True)
+        for fd in (self._master, self._slave):
+            if fd >= 0:
+                os.close(fd)
+        self._master = self._slave = -1
+
+
+def _unread(fd: int) -> int:
+    (count,) = struct.unpack("i", fcntl.ioctl(fd, termios.FIONREAD, b"\0\0\0\0"))
+    return int(count)
+
+
+class TcpLine:
+    """One connection at a time, listened for or dialled. Of two peers the newest is served; the older is a ghost.
+
+    After a reconnect it sends again, whole, what it had sent within `resend_s` before the link broke, as middlewares
+    do, and goes on with the ticket the break interrupted from its first byte. `on_resend` is told of each.
+    """
+
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        *,
+        listen: bool,
+        resend_s: float = 3.0,
+        on_resend: Callable[[bytes], None] = lambda data: None,
+    ) -> None:
+        self._host, self.port, self._listen = host, port, listen
+        self._resend_s, self._on_resend = resend_s, on_resend
+        self._server: asyncio.Server | None = None
+        self._dialler: asyncio.Task[None] | None = None
+        self._writer: asyncio.StreamWriter | None = None
+        self._up, self._plugged, self._turn = asyncio.Event(), asyncio.Event(), asyncio.Lock()
+        self._sent: deque[tuple[float, bytes]] = deque(maxlen=RESEND_MAX)
+        self._broke_at = 0.0
+
+    @property
+    def where(self) -> str:
+        return f"tcp {'listen' if self._listen else 'dial'} {self._host}:{self.port}"
+
+    async def open(self) -> None:
+        self._plugged.set()
+        if not self._listen:
+            self._dialler = self._dialler or asyncio.create_task(self._dial(), name=f"dial {self._host}:{self.port}")
+            return
+        self._server = await asyncio.start_server(self._serve, self._host, self.port)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def ready(self) -> None:
+        await self._up.wait()
+
+    async def send(self, data: bytes) -> None:
+        while True:
+            await self._up.wait()
+            async with self._turn:
+                if self._writer and await self._hand(self._writer, data):
+                    return
+
+    async def _hand(self, writer: asyncio.StreamWriter, data: bytes) -> bool:
+        """Whether the kernel took all of it from a connection that still stands."""
+        try:
+            writer.write(data)
+            await writer.drain()
+        except OSError:
+            pass
+        if writer.transport.is_closing():  # also after an abort, of which `drain` says nothing
+            self._drop(writer)
+            return False
+        now = time.monotonic()
+        while self._sent and self._sent[0][0] < now - self._resend_s:
+            self._sent.popleft()
+        if self._resend_s > 0:
+            self._sent.append((now, data))
+        return True
+
+    async def _dial(self) -> None:
+        wait_s = REDIAL_MIN_S
+        while True:
+            await self._plugged.wait()
+            try:
+                reader, writer = await asyncio.open_connection(self._host, self.port)
+            except OSError:
+                await asyncio.sleep(wait_s)
+                wait_s = min(REDIAL_MAX_S, wait_s * 2)
+                continue
+            wait_s = REDIAL_MIN_S
+            await self._serve(reader, writer)
+            await asyncio.sleep(REDIAL_MIN_S)  # a peer that accepts and closes must not spin us
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One connection from its first byte to its end."""
+        if self._writer:
+            self._drop(self._writer)
+        writer.transport.set_write_buffer_limits(high=0)  # so that `drain` means: the kernel has it
+        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+        try:
+            async with self._turn:
+                if await self._again(writer):
+                    self._writer = writer
+                    self._up.set()
+            while await reader.read(4096):  # a POS listens to nobody; only the end is news
+                pass
+        except OSError:
+            pass
+        finally:
+            self._drop(writer)
+
+    async def _again(self, writer: asyncio.StreamWriter) -> bool:
+        due = [data for at, data in self._sent if at >= self._broke_at - self._resend_s]
+        self._sent.clear()
+        for i, data in enumerate(due):
+            if not await self._hand(writer, data):
+                self._sent.extend((time.monotonic(), rest) for rest in due[i:])
+                return False
+            self._on_resend(data)
+        return True
+
+    def _drop(self, writer: asyncio.StreamWriter) -> None:
+        writer.transport.abort()
+        if self._writer is writer:
+            self._writer, self._broke_at = None, time.monotonic()
+            self._up.clear()
+
+    async def cut(self, for_s: float) -> None:
+        self._plugged.clear()
+        if self._server:
+            self._server.close()
+        if self._writer:
+            _reset(self._writer)
+            self._drop(self._writer)
+        await asyncio.sleep(for_s)
+        await self.open()
+
+    async def close(self, within_s: float) -> None:
+        if self._dialler:
+            self._dialler.cancel()
+            await asyncio.gather(self._dialler, return_exceptions=True)
+        if self._server:
+            self._server.close()
+        writer, self._writer = self._writer, None
+        if writer:
+            writer.close()
+            with contextlib.suppress(OSError, TimeoutError):
+                await asyncio.wait_for(writer.wait_closed(), max(within_s, 0.1))
+
+
+def _reset(writer: asyncio.StreamWriter) -> None:
+    """Make the close a reset: what a POS that loses power and comes back looks like."""
+    writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+def tcp(target: str, *, resend_s: float, on_resend: Callable[[bytes], None] = lambda data: None) -> TcpLine:
+    """`HOST:PORT` dials; `listen:PORT` and `listen:HOST:PORT` listen, on loopback unless told otherwise."""
+    listen = target.startswith("listen:")
+    host, _, port = target.removeprefix("listen:").rpartition(":")
+    if not port.isdigit() or not (host or listen):
+        raise ValueError(f"{target!r} is neither HOST:PORT nor listen:PORT")
+    return TcpLine(host or "127.0.0.1", int(port), listen=listen, resend_s=resend_s, on_resend=on_resend)

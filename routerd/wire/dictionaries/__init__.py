@@ -7,10 +7,12 @@ NAMES = ("transset", "naxml", "poslog", "journal", "text")
 _BY_DIALECT = {"verifone-journal": "journal", "escpos": "text", "vsi": "text"}
 
 
-def for_dialect(dialect: str) -> str:
-    """The dictionary's name for a dialect; empty when there is none."""
+def for_source(framer: str, dialect: str) -> str:
+    """The dictionary's name for a source; XML that names no dialect is most often a Commander's."""
     name = _BY_DIALECT.get(dialect, dialect)
-    return name if name in NAMES else ""
+    if name in NAMES:
+        return name
+    return "transset" if framer == "xml-element" else "text"
 
 
 def load(name: str) -> bytes:

@@ -1,0 +1,212 @@
+"""The room: one task per source, each with its link, its sessions and its health."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from routerd import framing, tlog
+from routerd.backoff import Backoff
+from routerd.capture.links import transport
+from routerd.capture.session import Meter, Reading, Store, StreamSession
+from routerd.clock import Clock
+from routerd.conditions import CRITICAL, WARNING, Conditions
+from routerd.model import Link, SerialLink, Source, TcpConnectLink, TcpListenLink
+
+_NOISE_SHARE = 0.05  # more than this of what arrives makes no record: wrong speed, wrong framer
+_NOISE_FLOOR = 4096  # bytes of noise before the share says anything
+_DIALECTS = {"esc-journal": "verifone-journal", "escpos": "escpos", "vsi-add": "vsi", "text": "text"}
+_RETRY = Backoff(base_s=0.25, ceiling_s=5.0)  # a re-plugged cable is noticed within seconds
+
+
+@dataclass(frozen=True, slots=True)
+class SourceSnapshot:
+    """One source now. `state` is up, down or starting; ages in seconds, None for never."""
+
+    name: str
+    link: str
+    framer: str
+    dialect: str
+    state: str
+    peers: tuple[str, ...]
+    bytes_read: int
+    noise_bytes: int
+    masked_bytes: int
+    pending_bytes: int
+    last_read_s: float | None
+    last_record_s: float | None
+    trouble: str
+
+
+class Spool(Store, Protocol):
+    """What the room needs of the spool: a place for records, and what the last run had pending."""
+
+    def tail(self, source: str) -> "PendingTail": ...
+
+
+class PendingTail(Protocol):
+    @property
+    def pending(self) -> bytes: ...
+    @property
+    def skip(self) -> int: ...
+
+
+class Capture:
+    def __init__(
+        self,
+        sources: tuple[Source, ...],
+        spool: Spool,
+        clock: Clock,
+        conditions: Conditions,
+        chance: Callable[[], float],
+    ) -> None:
+        """Raises ConfigError for an impossible framer or dialect, before the first byte is read."""
+        self._chance = chance
+        self._inlets = [SourceInlet(source, spool, clock, conditions) for source in sources]
+
+    async def run(self) -> None:
+        """Read every source, for ever."""
+        async with asyncio.TaskGroup() as group:
+            for inlet in self._inlets:
+                link = transport(inlet.source.link, _RETRY, chance=self._chance)
+                group.create_task(link.run(inlet), name=f"capture.{inlet.source.name}")
+
+    def snapshot(self) -> list[SourceSnapshot]:
+        return [inlet.snapshot() for inlet in self._inlets]
+
+
+class SourceInlet:
+    """What a link sees of the room: sessions for its connections, a place for its failures."""
+
+    def __init__(self, source: Source, spool: Spool, clock: Clock, conditions: Conditions) -> None:
+        self.source = source
+        self._spool = spool
+        self._clock = clock
+        self._conditions = conditions
+        self._meter = Meter()
+        self._sessions: dict[InletSession, str] = {}
+        self._trouble = ""
+        self._was_up = False
+        reading(source)
+
+    def open(self, peer: str) -> "InletSession":
+        self._recovered()
+        self._was_up = True
+        is_serial = isinstance(self.source.link, SerialLink)
+        stream = StreamSession(
+            self.source.name, reading(self.source), self._spool, self._clock, self._meter, keeps_tail=is_serial
+        )
+        tail = self._spool.tail(self.source.name)
+        if tail.pending:
+            stream.resume(tail.pending, tail.skip)
+        session = InletSession(stream, self.source.idle_close_s, self._closed, self._judge_noise)
+        self._sessions[session] = peer
+        return session
+
+    def failed(self, code: str, message: str) -> None:
+        if self._trouble != code:
+            self._recovered()
+        self._trouble = code
+        self._conditions.raise_(code, self.source.name, message, CRITICAL if self._was_up else WARNING)
+
+    async def room(self) -> None:
+        await self._spool.room(self.source.name)
+
+    def snapshot(self) -> SourceSnapshot:
+        now_ns = self._clock.mono_ns()
+        meter = self._meter
+
+        def age_s(then_ns: int | None) -> float | None:
+            return None if then_ns is None else (now_ns - then_ns) / 1e9
+
+        return SourceSnapshot(
+            name=self.source.name,
+            link=describe(self.source.link),
+            framer=self.source.framer,
+            dialect=dialect_name(self.source),
+            state="up" if self._sessions else "down" if self._trouble else "starting",
+            peers=tuple(self._sessions.values()),
+            bytes_read=meter.bytes_read,
+            noise_bytes=meter.noise_bytes,
+            masked_bytes=meter.masked_bytes,
+            pending_bytes=sum(session.stream.pending_bytes for session in self._sessions),
+            last_read_s=age_s(meter.last_read_ns),
+            last_record_s=age_s(meter.last_record_ns),
+            trouble=self._trouble,
+        )
+
+    def _recovered(self) -> None:
+        if self._trouble:
+            self._conditions.clear(self._trouble, self.source.name)
+            self._trouble = ""
+
+    def _closed(self, session: "InletSession") -> None:
+        self._sessions.pop(session, None)
+
+    def _judge_noise(self) -> None:
+        """Raise the condition while a tell-tale share of what arrives is noise."""
+        noise, total = self._meter.noise_bytes, self._meter.bytes_read
+        if noise > _NOISE_FLOOR and noise > total * _NOISE_SHARE:
+            message = f"much of what arrives makes no record: check speed, parity and framer ({self.source.framer})"
+            self._conditions.raise_("source.noise", self.source.name, message)
+        elif noise:
+            self._conditions.clear("source.noise", self.source.name)
+
+
+class InletSession:
+    """A stream session with its place in the room: the silence timer, the noise verdict, the list of connections."""
+
+    def __init__(
+        self,
+        stream: StreamSession,
+        idle_close_s: float,
+        closed: Callable[["InletSession"], None],
+        judge_noise: Callable[[], None],
+    ) -> None:
+        self.stream = stream
+        self._idle_close_s = idle_close_s
+        self._closed = closed
+        self._judge_noise = judge_noise
+        self._timer: asyncio.TimerHandle | None = None
+
+    def feed(self, chunk: bytes) -> bool:
+        if self._idle_close_s:
+            self._stop_timer()
+            self._timer = asyncio.get_running_loop().call_later(self._idle_close_s, self.stream.settle)
+        has_room = self.stream.feed(chunk)
+        self._judge_noise()
+        return has_room
+
+    def close(self) -> None:
+        self._stop_timer()
+        self.stream.settle()
+        self._closed(self)
+
+    def _stop_timer(self) -> None:
+        if self._timer:
+            self._timer.cancel()
+            self._timer = None
+
+
+def dialect_name(source: Source) -> str:
+    """The dialect a source is read with; empty when its first frame decides."""
+    return source.dialect or _DIALECTS.get(source.framer, "")
+
+
+def reading(source: Source) -> Reading:
+    """A fresh framer and the dialect of a source. Raises ConfigError."""
+    name = dialect_name(source)
+    dialect = tlog.dialect(name) if name else None
+    framer = framing.build(source.framer, source.framer_options, dialect.elements if dialect else ())
+    return Reading(framer, dialect)
+
+
+def describe(link: Link) -> str:
+    """A link in a few words, for people."""
+    match link:
+        case SerialLink():
+            return f"serial {link.port} {link.baud} {link.data_bits}{link.parity}{link.stop_bits}"
+        case TcpConnectLink():
+            return f"tcp to {link.host}:{link.port}"
+        case TcpListenLink():
+            return f"tcp on {link.bind}:{link.port}"

@@ -1,0 +1,121 @@
+"""One connection's bytes become records: framed, described, masked, stored, before `feed` returns."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from routerd.clock import Clock
+from routerd.framing import Frame, Framer, Noise, Piece
+from routerd.model import ENVELOPE, NOISE, RECORD, Draft, Stamp
+from routerd.tlog import DIALECTS, Dialect, mask, sniff
+
+_OVERLAP = 256  # longer than any card number or track with its context: a cut between two reads hides none
+
+
+class Store(Protocol):
+    """What capture needs of the spool."""
+
+    def append(self, source: str, drafts: list[Draft], stamp: Stamp) -> None: ...
+    def has_room(self, source: str) -> bool: ...
+    async def room(self, source: str) -> None: ...
+    def grow_tail(self, source: str, offset: int, masked: bytes) -> None: ...
+    def cut_tail(self, source: str, masked: bytes) -> None: ...
+
+
+class Meter:
+    """What a source has read since the start; sessions add to it, snapshots read it."""
+
+    def __init__(self) -> None:
+        self.bytes_read = 0
+        self.noise_bytes = 0
+        self.masked_bytes = 0
+        self.last_read_ns: int | None = None
+        self.last_record_ns: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How a source's bytes are to be read. Without a dialect, the first frame decides."""
+
+    framer: Framer
+    dialect: Dialect | None
+
+
+class StreamSession:
+    """A connection of one source. `keeps_tail` is for links that survive us: what is pending is kept beside the spool,
+    masked, so that a restart loses no half-read record.
+    """
+
+    def __init__(
+        self, source: str, reading: "Reading", store: Store, clock: Clock, meter: Meter, *, keeps_tail: bool
+    ) -> None:
+        self._source = source
+        self._framer = reading.framer
+        self._dialect = reading.dialect
+        self._store = store
+        self._clock = clock
+        self._meter = meter
+        self._keeps_tail = keeps_tail
+
+    def resume(self, pending: bytes, skip: int) -> None:
+        """Begin with what a former daemon had pending; its first `skip` pieces are records already."""
+        self._store_pieces(self._framer.feed(pending)[skip:])
+        if self._keeps_tail:
+            self._store.cut_tail(self._source, self._masked(self._framer.pending))
+
+    def feed(self, chunk: bytes) -> bool:
+        self._meter.bytes_read += len(chunk)
+        self._meter.last_read_ns = self._clock.mono_ns()
+        if self._keeps_tail:
+            self._feed_with_tail(chunk)
+        else:
+            self._store_pieces(self._framer.feed(chunk))
+        return self._store.has_room(self._source)
+
+    def settle(self) -> None:
+        """The connection is gone, or silent for as long as the source says a record never is: take what is pending."""
+        self._store_pieces(self._framer.close())
+        if self._keeps_tail:
+            self._store.cut_tail(self._source, b"")
+
+    @property
+    def pending_bytes(self) -> int:
+        return len(self._framer.pending)
+
+    def _feed_with_tail(self, chunk: bytes) -> None:
+        """Tail, records, tail: whichever step a kill falls on, each byte is in a record or in the tail."""
+        before = self._framer.pending
+        overlap = before[-_OVERLAP:]
+        self._store.grow_tail(self._source, len(before) - len(overlap), self._masked(overlap + chunk))
+        pieces = self._framer.feed(chunk)
+        if pieces:
+            self._store_pieces(pieces)
+            self._store.cut_tail(self._source, self._masked(self._framer.pending))
+
+    def _store_pieces(self, pieces: list[Piece]) -> None:
+        if not pieces:
+            return
+        stamp = self._clock.stamp()
+        self._store.append(self._source, [self._draft(piece) for piece in pieces], stamp)
+        if any(isinstance(piece, Frame) for piece in pieces):
+            self._meter.last_record_ns = stamp.mono_ns
+
+    def _draft(self, piece: Piece) -> Draft:
+        data = self._masked(piece.data, count=True)
+        if isinstance(piece, Noise):
+            self._meter.noise_bytes += len(data)
+            return Draft(NOISE, data, pos_kind=piece.reason)
+        if piece.envelope:
+            return Draft(ENVELOPE, data)
+        facts = self._recognised(data).describe(data)
+        return Draft(RECORD, data, facts.identity, facts.pos_time, facts.kind)
+
+    def _recognised(self, data: bytes) -> Dialect:
+        if self._dialect is None:
+            self._dialect = DIALECTS[sniff(data) or "text"]
+        return self._dialect
+
+    def _masked(self, data: bytes, *, count: bool = False) -> bytes:
+        masked, changed = mask(data, self._dialect.name if self._dialect else "")
+        if count:
+            self._meter.masked_bytes += changed
+        return masked

@@ -1,0 +1,27 @@
+"""How long to wait after an answer. Pure: chance comes in as an argument."""
+
+from dataclasses import dataclass
+
+from routerd.backoff import Backoff
+from routerd.wire.answers import Reaction
+
+_HOLD_FLOOR_S = 120.0  # refused: at most 30 requests an hour
+_HOLD_CEILING_S = 3600.0  # and an hour at most until a device that was let in again notices
+_SPREAD = 0.1  # of a told Retry-After, so that thousands told the same do not come back together
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """failures counts from 1 (the answer just had); chance is uniform in [0, 1)."""
+
+    backoff: Backoff
+
+    def wait_s(self, reaction: Reaction, failures: int, retry_after_s: float | None, chance: float) -> float:
+        if reaction in (Reaction.TAKE, Reaction.HALVE, Reaction.PLAIN, Reaction.QUARANTINE):
+            return 0.0
+        if reaction is Reaction.HOLD:
+            ceiling_s = min(_HOLD_CEILING_S, _HOLD_FLOOR_S * 2.0 ** min(failures, 16))
+            return max(retry_after_s or 0.0, _HOLD_FLOOR_S + chance * (ceiling_s - _HOLD_FLOOR_S))
+        if retry_after_s is not None:
+            return retry_after_s * (1 + _SPREAD * chance)
+        return self.backoff.wait_s(failures - 1, chance)

@@ -1,0 +1,156 @@
+"""Where a digit run stands, and what that says about it: a card's field, a field of something else, or nothing.
+
+One GTIN in ten passes Luhn, so a check digit alone would eat bar codes and loyalty ids. What a run is called decides
+first; only where it is called nothing do its prefix, length and check digit decide.
+
+* `KEEP`: the field holds something else (item codes, loyalty, references, ids), whatever the digits look like.
+* `CARD`: the field holds the account of a card. Every run of 12-19 digits goes, right check digit or not: fleet,
+  private-label and gift cards follow no public prefix table and need not pass Luhn, and no scan-data programme asks for
+  the number of a card.
+* `LOOK`: nothing is known; a card number is recognised by itself.
+"""
+
+import re
+from enum import Enum
+
+WINDOW_BYTES = 512  # how far back a tag, a group or the start of a line is looked for
+
+
+class Verdict(Enum):
+    """What the place says."""
+
+    KEEP = "keep"
+    CARD = "card"
+    LOOK = "look"
+
+
+CARD_FIELDS = frozenset(
+    b"trpcaccount trpcaccountnumber primaryaccountnumber cardnumber cardno cardnum cardaccount cardaccountnumber"
+    b" cardaccountid creditcardnumber debitcardnumber fleetcardnumber ccnumber ccnum pan".split()
+)
+_ACCOUNT_FIELDS = frozenset(b"account accountid accountnumber accountno acct acctno acctnum acctnumber".split())
+_OTHER_FIELDS = re.compile(
+    rb"""
+      \w*upc | \w*gtin | ean(?:13|8)? | plu(?:num(?:ber)?|code)? | \w*sku | scan(?:code|data) | \w*bar_?code
+    | poscode(?:modifier)? | positemid | pos_?id | item(?:id|code|number)? | item_number | \w+itemid | trlupc
+    | product(?:id|code|group) | coupon\w* | \w*promo\w* | \w*offerid | \w*dealid | dealgroup
+    | trlo\w+ | \w*loyal\w* | member(?:ship)?(?:id|no|number)? | household(?:id)? | reward\w* | alt(?:ernate)?id
+    | (?:customer|consumer|shopper)(?:id|no|number)? | \w*phone\w* | mobile(?:no|number)?
+    | uniqueid | \w*uuid | guid | \w*transactionid | \w*sequence(?:id|number|nr|no)? | \w*seq(?:nr|no|num)? | trseq
+    | truniquesn | termmsgsn | \w*ref(?:erence)?(?:num(?:ber)?|nr|no|code|id) | trpcticket | \w*receiptnumber
+    | \w*invoicenumber | \w*authori[sz]ation(?:response)?code | \w*auth(?:code|num) | \w*approval\w*code
+    | \w*response_?code | \w*merch(?:ant)?id | \w*term(?:inal)?id | \w*batchnr | \w*hash(?:code)?
+    | \w*(?:date|time|timestamp) | stan | rrn | traceid | \w*serial(?:no|number)?
+    """,
+    re.VERBOSE,
+)
+_CARD_GROUPS = frozenset(
+    b"cardinfo trpcardinfo card cardinformation cardaccount creditdebit credit debit creditcard debitcard fleetcard"
+    b" giftcard paymentcard tenderinfo tender authorization trpayline fleetchargeaccountinformation".split()
+)
+_OTHER_GROUPS = re.compile(rb"\w*loyal\w*|rewards?|\w*membership|frequentshopper|itemcode|\w*posidentity")
+
+_TAG = re.compile(rb"<(/?)(?:[\w.-]+:)?([\w.-]+)(?:\s[^<>]*?)?(/?)>")
+_NAME = re.compile(rb"</?(?:[\w.-]+:)?([\w.-]*)")
+_ATTRIBUTE = re.compile(rb"([\w.-]+)\s*=\s*[\"'][^\"'<>]*\Z")
+
+# The nearest word before the number names it. A loyalty word takes a following CARD or NO with it; a card's brand does
+# not let itself be taken: REWARDS VISA 4111… is a card.
+_WORDS = re.compile(
+    rb"""(?<![A-Za-z]) (?:
+      (?P<item> UPC(?:-?[AE])? | EAN(?:-?(?:8|13))? | GTIN(?:-?1[2-4])? | PLU | SKU | ITEMS? | BAR ?CODE )
+    | (?P<other> (?: LOYALTY | (?:FUEL\ )? REWARDS? | MEMBER(?:SHIP)? | ALT\.?\ ?ID | PHONE )
+                 (?: [ ]?(?: CARD | ACCOUNT | ACCT | ID | NO | NUM | NUMBER ) (?![A-Za-z]) )* )
+    | (?P<card> VISA | MASTER\ ?CARD | MC | M/C | AMEX | AMERICAN\ EXPRESS | DISCOVER | DINERS | JCB | UNION\ ?PAY
+                | MAESTRO | DEBIT | CREDIT | CARD | ACCOUNT | ACCT | PAN | WEX | VOYAGER | FLEET )
+    ) (?![A-Za-z])""",
+    re.VERBOSE | re.IGNORECASE,
+)
+MAX_ITEM_DIGITS = 14  # GTIN-14 is the longest item code; what is longer beside the word ITEM is no item
+
+
+def verdict(data: bytes, start: int, end: int) -> Verdict:
+    """What the place of `data[start:end]`, a run of 12-19 digits, says about it."""
+    floor = max(0, start - WINDOW_BYTES)
+    tag = data.rfind(b"<", floor, start)
+    if tag < 0:
+        return _line(data, floor, start, end)
+    close = data.find(b">", tag, start)
+    if close < 0:
+        return _attribute(data, tag, start, end)
+    name = _name(data, tag)
+    if data[tag + 1 : tag + 2] != b"/":
+        if name in CARD_FIELDS or name in _ACCOUNT_FIELDS:
+            return _group(data, tag, name)
+        if _OTHER_FIELDS.fullmatch(name):
+            return Verdict.KEEP
+        group = _group(data, tag, b"")
+        if group is Verdict.KEEP:
+            return group
+    return _line(data, close + 1, start, end)
+
+
+def in_card_field(data: bytes, start: int) -> bool:
+    """A cheap first look: does the run follow the tag of an element that may hold a card's account?"""
+    tag = data.rfind(b"<", max(0, start - 48), start)
+    if tag < 0:
+        return b"=" in data[max(0, start - 4) : start]
+    name = _name(data, tag)
+    return name in CARD_FIELDS or name in _ACCOUNT_FIELDS or data.find(b">", tag, start) < 0
+
+
+def _name(data: bytes, tag: int) -> bytes:
+    found = _NAME.match(data, tag)
+    return found[1].lower() if found else b""
+
+
+def _attribute(data: bytes, tag: int, start: int, end: int) -> Verdict:
+    """The run stands inside a tag (or in CDATA, or behind a stray `<` in plain text)."""
+    found = _ATTRIBUTE.search(data, tag, start)
+    if not found:
+        return _line(data, tag + 1, start, end)
+    name = found[1].lower()
+    if name in CARD_FIELDS or name in _ACCOUNT_FIELDS:
+        return _group(data, tag, name)
+    return Verdict.KEEP if _OTHER_FIELDS.fullmatch(name) else Verdict.LOOK
+
+
+def _group(data: bytes, tag: int, name: bytes) -> Verdict:
+    """What the nearest telling element around the tag says: the innermost first."""
+    open_names: list[bytes] = []
+    for found in _TAG.finditer(data, max(0, tag - 2 * WINDOW_BYTES), tag):
+        inner = found[2].lower()
+        if found[1]:
+            if inner in open_names:
+                del open_names[len(open_names) - 1 - open_names[::-1].index(inner) :]
+        elif not found[3]:
+            open_names.append(inner)
+    own = _name(data, tag)
+    for group in [own, *reversed(open_names)] if own != name else reversed(open_names):
+        if _OTHER_GROUPS.fullmatch(group):
+            return Verdict.KEEP
+        if group in _CARD_GROUPS:
+            return Verdict.CARD if name else Verdict.LOOK
+    return Verdict.CARD if name in CARD_FIELDS else Verdict.LOOK
+
+
+def _line(data: bytes, floor: int, start: int, end: int) -> Verdict:
+    """What the words on the run's own line say: the last before it, else the first after it."""
+    line = max(data.rfind(b"\n", floor, start), data.rfind(b"\r", floor, start), floor - 1) + 1
+    words = list(_WORDS.finditer(data, line, start))
+    word = words[-1] if words else _WORDS.search(data, end, _line_end(data, end))
+    if word is None or word.lastgroup == "card":
+        return Verdict.LOOK
+    if word.lastgroup == "item":
+        return Verdict.KEEP if _digits(data, start, end) <= MAX_ITEM_DIGITS else Verdict.LOOK
+    return Verdict.KEEP
+
+
+def _digits(data: bytes, start: int, end: int) -> int:
+    return sum(48 <= byte <= 57 for byte in data[start:end])
+
+
+def _line_end(data: bytes, end: int) -> int:
+    ceiling = min(len(data), end + 80)
+    ends = (data.find(mark, end, ceiling) for mark in (b"\n", b"\r", b"<"))
+    return min((found for found in ends if found >= 0), default=ceiling)

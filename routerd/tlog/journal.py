@@ -1,0 +1,65 @@
+"""The Verifone DVR journal: 40-column ticket lines behind the prefix `1B 63 30 01 1B 21 00`, on RS-232 or TCP.
+
+Sources: docs.verifone.com "Digital Video Recorder (DVR)"; 109 measured tickets. Each line is `MM/DD/YY HH:MM:SS TTT `
+(TTT = register) and text; a ticket ends with `ST#s DR#d TRAN#n` and `CSH: name MM/DD/YY HH:MM:SS`, or, suspended, with
+`TRANSACTION SUSPENDED # n` and no footer. Lines run into each other without a line feed. The clock has no zone, and
+nothing on the line names the store. A public reader shows a variant with an AM/PM clock.
+"""
+
+import re
+
+from routerd.tlog.base import Facts
+from routerd.tlog.element import identity
+
+_STAMP = rb"(\d\d)/(\d\d)/(\d\d) (\d\d?):(\d\d):(\d\d)(?: ?([AP])M)?"
+_FOOTER = re.compile(_STAMP + rb" +(\d+) +ST#\s*(\d+)\s+DR#\s*(\d+)\s+TRAN#\s*(\d+)")
+_CASHIER = re.compile(rb"CSH:[^\n\x1b]*?" + _STAMP)
+_SUSPENDED = re.compile(_STAMP + rb" +(\d+) +TRANSACTION SUSPENDED\s*#\s*(\d+)")
+_KIND = re.compile(rb"\d +(VOID TICKET|NO ?SALE|REFUND|SAFE DROP|PA(?:Y|ID) ?OUT|PA(?:Y|ID) ?IN)\b")
+_KINDS = {
+    b"VO": "void",
+    b"NO": "nosale",
+    b"RE": "refund",
+    b"SA": "safedrop",
+}
+
+
+class VerifoneJournal:
+    """One ticket is one record: `verifone-journal:<register>/<TRAN#>/<footer time>`.
+
+    A suspended ticket is `verifone-journal:<register>/suspended/<number>/<time>`; when it is recalled its lines come
+    again inside a ticket of its own. A frame that holds two tickets claims no identity, for it would hide one of them.
+    """
+
+    name = "verifone-journal"
+    elements: tuple[str, ...] = ()
+
+    def describe(self, data: bytes) -> Facts:
+        """Read one ticket; lines without a footer are answered with empty facts."""
+        footers = [m for m in _FOOTER.finditer(data) if m] if b"TRAN#" in data else []
+        suspensions = list(_SUSPENDED.finditer(data)) if b"SUSPENDED" in data else []
+        if len(footers) == 1 and not suspensions:
+            footer = footers[0]
+            time = _iso(_CASHIER.search(data, footer.end()) or footer)
+            found = _KIND.search(data)
+            return Facts(identity(self.name, footer[8], footer[11], time.encode()), False, time, _kind(found))
+        if len(suspensions) == 1 and not footers:
+            last = suspensions[0]
+            time = _iso(last)
+            return Facts(identity(self.name, last[8], b"suspended", last[9], time.encode()), False, time, "suspended")
+        return Facts()
+
+
+def _kind(found: re.Match[bytes] | None) -> str:
+    if not found:
+        return "sale"
+    word = found[1]
+    return _KINDS.get(word[:2]) or ("payout" if word.endswith(b"OUT") else "payin")
+
+
+def _iso(stamp: re.Match[bytes]) -> str:
+    """The stamp's first six groups as ISO 8601. A two-digit year is of this century: the format is younger than it."""
+    month, day, year, hour, minute, second = (int(stamp[n]) for n in range(1, 7))
+    if stamp[7]:
+        hour = hour % 12 + (12 if stamp[7] == b"P" else 0)
+    return f"20{year:02}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}"

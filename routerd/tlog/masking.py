@@ -1,0 +1,129 @@
+"""Masking: no card number, track, security code or password reaches a record.
+
+PCI DSS 4.0.1, 3.3.1 (track data, card verification codes and PIN blocks are never kept) and 3.4.1 (of a card number at
+most the first six and the last four digits). Masked bytes become `X`: the length stays, so offsets and framing hold,
+and XML and text stay what they were.
+
+It runs over every byte a store ever sends, on a router. So the whole record is translated once, digits to `0`, and the
+shapes of card data are looked for with `bytes.find`; regular expressions see only what that turns up.
+"""
+
+from collections.abc import Iterator
+
+from routerd.tlog.context import MAX_ITEM_DIGITS, Verdict, in_card_field, verdict
+from routerd.tlog.packed import card_spans, header_password_spans, string_password_spans
+from routerd.tlog.pan import FIRST_DIGITS, KEEP_FIRST, KEEP_LAST, PAN_LENGTHS, is_pan
+from routerd.tlog.sensitive import code_spans, suspects_code, track_spans
+
+Span = tuple[int, int]
+"""Bytes `[start, end)` to be blanked."""
+
+_FLAT = bytearray(range(256))
+for _upper in range(65, 91):
+    _FLAT[_upper] = _upper + 32
+for _digit in range(48, 58):
+    _FLAT[_digit] = 48
+for _letter in b"adivADIV":
+    _FLAT[_letter] = 118  # CVV, CID and CAV2 all read `cvv`, and CVC `cvc`: two searches find them
+_FLAT[45] = 32  # a dash groups digits as a space does
+FLAT = bytes(_FLAT)
+"""The table of the translation: letters lower, digits `0`, dash as space, and a, d, i, v all `v`."""
+
+_RUN = b"0" * PAN_LENGTHS[0]
+_BY_FOURS, _AMEX_WISE = b"0000 0000 0000 0000", b"0000 000000 0000"
+_GROUPED = ((_BY_FOURS, (b" 000", b"")), (_AMEX_WISE, (b"0", b"")))  # a sign to search for, and what may follow it
+_TRACK_SEPARATORS = b"=^v"  # after a card number; `v` is the D of a chip card's track 2
+# The ends of the tags before most digit runs of a t-log, 8 bytes each: known at a glance, no further look taken
+_GLANCE_BYTES = 8
+_OTHER_TAGS = frozenset(
+    (b"<" + name + b">")[-_GLANCE_BYTES:] for name in (b"uniqueID", b"trlUPC", b"trpcRefNum", b"POSCode", b"POSItemID")
+)
+
+
+def mask(data: bytes, dialect: str = "") -> tuple[bytes, int]:
+    """`data` with its card data blanked, at equal length, and how many bytes that changed.
+
+    Card numbers are known by issuer prefix, length and Luhn (`pan`), in one run or in a card's grouping, and keep their
+    first six and last four digits; where they stand can spare them or condemn other digits (`context`). Of track data
+    only those ten digits and the separators stay, of card verification codes and PIN blocks nothing. `dialect`
+    `ibm4690` adds the operator's passwords and packed card numbers of that binary log; any other name adds nothing.
+
+    Returns the same object when nothing changed. Masking what is masked changes nothing. Never raises.
+    """
+    flat = data.translate(FLAT)
+    spans, beside_track = _runs(data, flat)
+    if _BY_FOURS in flat or _AMEX_WISE in flat:
+        spans.extend(_grouped(data, flat))
+        beside_track = beside_track or b"^" in data
+    if beside_track:
+        spans.extend(track_spans(data))
+    if suspects_code(data, flat):
+        spans.extend(code_spans(data))
+    packed: list[Span] = []
+    if dialect == "ibm4690":
+        spans.extend(string_password_spans(data))
+        packed = [*header_password_spans(data), *card_spans(data)]
+    if not spans and not packed:
+        return data, 0
+    return _blanked(data, spans, packed)
+
+
+def _blanked(data: bytes, spans: list[Span], packed: list[Span]) -> tuple[bytes, int]:
+    """`spans` become `X`, `packed` become FF, the empty packed byte, which reads as no digits at all."""
+    out = bytearray(data)
+    for fill, places in ((b"X", spans), (b"\xff", packed)):
+        for start, end in places:
+            out[start:end] = fill * (end - start)
+    difference = int.from_bytes(data, "big") ^ int.from_bytes(out, "big")
+    changed = len(data) - difference.to_bytes(len(data), "big").count(0)
+    return (bytes(out), changed) if changed else (data, 0)
+
+
+def _runs(data: bytes, flat: bytes) -> tuple[list[Span], bool]:
+    """Card numbers written as one run of digits; and does a separator of tracks follow any run?"""
+    spans: list[Span] = []
+    beside_track = False
+    at = flat.find(_RUN)
+    while at >= 0:
+        start, at = at, flat.find(_RUN, at + len(_RUN))
+        if data[start - _GLANCE_BYTES : start] in _OTHER_TAGS:
+            continue
+        rest = flat[start + len(_RUN) : start + PAN_LENGTHS[-1] + 1]
+        end = start + len(_RUN) + len(rest) - len(rest.lstrip(b"0"))
+        if end - start not in PAN_LENGTHS or flat[start - 1 : start] == b"0":
+            continue  # a longer run, or its second dozen
+        if flat[end : end + 1] in _TRACK_SEPARATORS:  # true at the end of the data too, which is no matter
+            beside_track = True
+        if data[start] in FIRST_DIGITS and is_pan(data[start:end]):
+            place = verdict(data, start, end)
+            if place is not Verdict.KEEP and not _is_bar_code(data, start, end):
+                spans.append((start + KEEP_FIRST, end - KEEP_LAST))
+        elif in_card_field(data, start) and verdict(data, start, end) is Verdict.CARD:
+            spans.append((start + KEEP_FIRST, end - KEEP_LAST))
+    return spans, beside_track
+
+
+def _grouped(data: bytes, flat: bytes) -> Iterator[Span]:
+    """Card numbers in the groups they are printed in: 4-4-4-4, 4-4-4-4-3, 4-6-4, 4-6-5."""
+    for sign, tails in _GROUPED:
+        start = flat.find(sign)
+        while start >= 0:
+            if flat[start - 1 : start] != b"0":
+                for tail in tails:
+                    end = start + len(sign) + len(tail)
+                    if flat.startswith(tail, start + len(sign)) and flat[end : end + 1] != b"0":
+                        yield from _group_spans(data, start, end)
+            start = flat.find(sign, start + 1)
+
+
+def _group_spans(data: bytes, start: int, end: int) -> Iterator[Span]:
+    digits = data[start:end].translate(None, b" -")
+    place = verdict(data, start, end)
+    if place is Verdict.CARD or (place is Verdict.LOOK and is_pan(digits)):
+        at = [n for n in range(start, end) if 48 <= data[n] <= 57]
+        yield from ((n, n + 1) for n in at[KEEP_FIRST:-KEEP_LAST])
+
+
+def _is_bar_code(data: bytes, start: int, end: int) -> bool:
+    """Does the run belong to a printer's bar code command, `GS k m` or `GS k m n`, and is it no longer than a GTIN?"""
+    return end - start <= MAX_ITEM_DIGITS and b"\x1dk" in (data[start - 3 : start - 1], data[start - 4 : start - 2])

@@ -1,0 +1,67 @@
+"""Text receipts: DVR text ports (`text`, `vsi`) and what is sent to a receipt printer (`escpos`).
+
+No standard stands behind these; each site's receipts look as its POS was set up. So an identity is claimed only where
+the receipt says all of store, register, number, date and time in so many words, e.g.
+
+    STORE 0042 REG 02 TICKET 0001234
+    DATE 2026-11-22 TIME 14:03:09
+
+and nothing is guessed: two equal receipts may be two sales.
+"""
+
+import re
+
+from routerd.tlog.base import Facts
+from routerd.tlog.element import identity
+
+_LABEL = rb"\s*[#:.]?\s*#?\s*"
+_TICKET = re.compile(
+    rb"\bSTORE" + _LABEL + rb"(\d{1,10})\s+REG(?:ISTER)?" + _LABEL + rb"(\d{1,6})\s+"
+    rb"(?:TRAN(?:S|SACTION)?|TICKET|CHECK|INVOICE)" + _LABEL + rb"(\d{1,12})\b",
+    re.IGNORECASE,
+)
+_MOMENT = re.compile(
+    rb"\b(?:DATE" + _LABEL + rb")?(?:(\d{4})-(\d\d)-(\d\d)|(\d\d?)/(\d\d?)/(\d{4}|\d\d))\s+(?:TIME" + _LABEL + rb")?"
+    rb"(\d\d?):(\d\d)(?::(\d\d))?(?:\s?([AP])M)?\b",
+    re.IGNORECASE,
+)
+# ESC/POS commands without a payload, one or two bytes after ESC or GS, as they stand between words of a line
+_PRINTER_COMMAND = re.compile(rb"\x1b@|\x1b[ -~].|\x1d[!-~].", re.DOTALL)
+MAX_RECEIPT_BYTES = 65536  # a longer frame is a picture, not a receipt
+
+
+class Text:
+    """One receipt is one record: `<dialect>:<store>/<register>/<number>/<date>T<time>`, or no identity.
+
+    A frame that names two different tickets claims none, for it would hide one of them.
+    """
+
+    elements: tuple[str, ...] = ()
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def describe(self, data: bytes) -> Facts:
+        """Read one receipt. `kind` stays empty: the words on a receipt are the shop's own."""
+        shown = _PRINTER_COMMAND.sub(b"", data[:MAX_RECEIPT_BYTES]) if b"\x1b" in data or b"\x1d" in data else data
+        tickets = {m.groups(): m.end() for m in _TICKET.finditer(shown, 0, MAX_RECEIPT_BYTES)}
+        if len(tickets) != 1:
+            return Facts()
+        ((ticket, end),) = tickets.items()
+        moment = _MOMENT.search(shown, end) or _MOMENT.search(shown)
+        time = _iso(moment) if moment else None
+        if time is None:
+            return Facts()
+        return Facts(identity=identity(self.name, *ticket, time.encode()), pos_time=time)
+
+
+def _iso(moment: re.Match[bytes]) -> str | None:
+    year, month, day = moment.group(1, 2, 3) if moment[1] else moment.group(6, 4, 5)
+    hour = int(moment[7])
+    if moment[10]:
+        hour = hour % 12 + (12 if moment[10] in b"Pp" else 0)
+    if not (1 <= int(month) <= 12 and 1 <= int(day) <= 31 and hour < 24):
+        return None
+    century = "20" if len(year) == 2 else ""
+    seconds = f":{moment[9].decode()}" if moment[9] else ""
+    return f"{century}{year.decode()}-{int(month):02}-{int(day):02}T{hour:02}:{moment[8].decode()}{seconds}"

@@ -1,0 +1,112 @@
+"""The room as a link sees it: records what a link does, can be told to be full, and lets tests wait for events."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from routerd.capture.link import Transport
+
+DEADLINE_S = 10.0
+
+
+class FakeSession:
+    """One connection's bytes. Feeding or closing after `close` is a broken promise and fails."""
+
+    def __init__(self, inlet: "FakeInlet", peer: str) -> None:
+        self._inlet = inlet
+        self.peer = peer
+        self.data = bytearray()
+        self.feeds = 0
+        self.closed = False
+
+    def feed(self, chunk: bytes) -> bool:
+        assert not self.closed, "fed after close"
+        assert type(chunk) is bytes
+        assert chunk, "fed nothing"
+        if self._inlet.bug:
+            raise self._inlet.bug
+        self.data += chunk
+        self.feeds += 1
+        self._inlet.changed()
+        return not self._inlet.full
+
+    def close(self) -> None:
+        assert not self.closed, "closed twice"
+        self.closed = True
+        self._inlet.changed()
+
+
+class FakeInlet:
+    """`raised` holds the conditions of now, `failures` all that ever were; `bug` makes every feed raise it."""
+
+    def __init__(self) -> None:
+        self.sessions: list[FakeSession] = []
+        self.failures: list[tuple[str, str]] = []
+        self.raised: dict[str, str] = {}
+        self.bug: Exception | None = None
+        self.waiting = 0  # links inside `room`
+        self.full = False
+        self._room = asyncio.Event()
+        self._room.set()
+        self._changed = asyncio.Event()
+
+    def open(self, peer: str) -> FakeSession:
+        session = FakeSession(self, peer)
+        self.sessions.append(session)
+        self.raised.clear()
+        self.changed()
+        return session
+
+    def failed(self, code: str, message: str) -> None:
+        self.failures.append((code, message))
+        self.raised[code] = message
+        self.changed()
+
+    async def room(self) -> None:
+        self.waiting += 1
+        self.changed()
+        try:
+            await self._room.wait()
+        finally:
+            self.waiting -= 1
+
+    def fill(self) -> None:
+        """From now on every feed answers False, and `room` waits for `empty`."""
+        self.full = True
+        self._room.clear()
+
+    def empty(self) -> None:
+        self.full = False
+        self._room.set()
+
+    @property
+    def live(self) -> list[FakeSession]:
+        return [each for each in self.sessions if not each.closed]
+
+    @property
+    def data(self) -> bytes:
+        """All sessions' bytes, in the order they were opened."""
+        return b"".join(bytes(each.data) for each in self.sessions)
+
+    def changed(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    async def until(self, done: Callable[[], bool], deadline_s: float = DEADLINE_S) -> None:
+        """Wait until `done()`, looked at after every event. TimeoutError past the deadline."""
+        async with asyncio.timeout(deadline_s):
+            while not done():
+                await self._changed.wait()
+
+
+@asynccontextmanager
+async def running(transport: Transport, inlet: FakeInlet) -> AsyncIterator["asyncio.Task[None]"]:
+    """Runs the link inside the block, cancels it at the end and insists that it ended by that and nothing else."""
+    task = asyncio.create_task(transport.run(inlet))
+    try:
+        yield task
+    finally:
+        task.cancel()
+        await asyncio.wait({task}, timeout=DEADLINE_S)
+    assert task.cancelled(), task
+    assert not inlet.live

@@ -24,6 +24,7 @@ from typing import Protocol
 REDIAL_MIN_S, REDIAL_MAX_S = 0.05, 1.0  # the same LAN, so short; a demo restarts its router often
 SETTLE_S = 0.3  # a reader sets a serial port up, and may flush it, just after opening it
 LOOK_S = 0.05  # between two looks where the kernel has no event to give
+EMPTY_LOOKS = 2  # bytes move from the master to where the slave's count sees them a moment later
 RESEND_MAX = 10_000  # tickets remembered for a re-send, whatever the rate
 SEND_BUFFER_BYTES = 64 << 10  # small, so that what dies with a connection was sent lately
 
@@ -98,6 +99,7 @@ class PtyLine:
                 view = view[os.write(self._master, view) :]
             except BlockingIOError:
                 await self._writable()
+        await asyncio.sleep(0)  # a write that never waits would starve the other sources
 
     async def _writable(self) -> None:
         loop, room = asyncio.get_running_loop(), asyncio.Event()
@@ -113,10 +115,12 @@ class PtyLine:
         await self.open()
 
     async def close(self, within_s: float) -> None:
-        for _ in range(int(within_s / LOOK_S)):
-            if self._slave < 0 or not _unread(self._slave):
-                break
+        empty = 0
+        for _ in range(int(within_s / LOOK_S) if self._slave >= 0 else 0):
             await asyncio.sleep(LOOK_S)
+            empty = 0 if _unread(self._slave) else empty + 1
+            if empty == EMPTY_LOOKS:
+                break
         self._path.unlink(missing_ok=True)
         for fd in (self._master, self._slave):
             if fd >= 0:
@@ -146,7 +150,7 @@ class TcpLine:
         on_resend: Callable[[bytes], None] = lambda data: None,
     ) -> None:
         self._host, self.port, self._listen = host, port, listen
-        self._resend_s, self._on_resend = resend_s, on_resend
+        self._resend_s, self.on_resend = resend_s, on_resend
         self._server: asyncio.Server | None = None
         self._dialler: asyncio.Task[None] | None = None
         self._writer: asyncio.StreamWriter | None = None
@@ -181,6 +185,7 @@ class TcpLine:
         try:
             writer.write(data)
             await writer.drain()
+            await asyncio.sleep(0)  # `drain` does not yield while there is room: others, and bad news, need a turn
         except OSError:
             pass
         if writer.transport.is_closing():  # also after an abort, of which `drain` says nothing
@@ -232,7 +237,7 @@ class TcpLine:
             if not await self._hand(writer, data):
                 self._sent.extend((time.monotonic(), rest) for rest in due[i:])
                 return False
-            self._on_resend(data)
+            self.on_resend(data)
         return True
 
     def _drop(self, writer: asyncio.StreamWriter) -> None:

@@ -1,9 +1,14 @@
 """Opening after any end: what waits is found again, once each."""
 
+import fcntl
 import logging
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from routerd.config import SpoolConfig
+from routerd.errors import PermanentError
+from routerd.fsio import is_ram, private_directory
 from routerd.model import Segment, SegmentInfo
 from routerd.spool.hot import HotFiles, Tail
 from routerd.spool.index import Held, Index, uncovered
@@ -77,3 +82,24 @@ def tails(files: HotFiles, infos: Iterable[SegmentInfo]) -> dict[str, Tail]:
 def emergency_epoch() -> int:
     """An epoch for a start that could not be counted, because the disk refuses."""
     return mint_epoch(_UNCOUNTED)
+
+
+def take_directory(config: SpoolConfig, path: Path) -> int:
+    """Check that `path` is the right kind of place and lock it; the lock goes with the returned descriptor."""
+    private_directory(path)
+    in_ram = is_ram(path)
+    if path == config.hot_dir and not in_ram:
+        raise PermanentError("spool.hot_not_ram", f"{path} would wear the flash: set [spool] hot_dir to a tmpfs path")
+    if path == config.data_dir and in_ram and not config.ephemeral:
+        reason = f"{path} is lost at a power cut: set [spool] data_dir elsewhere, or ephemeral = true"
+        raise PermanentError("spool.data_in_ram", reason)
+    try:
+        fd = os.open(path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as exc:
+        raise PermanentError("path.unusable", f"{path}: {exc.strerror}: make it a directory routerd may write") from exc
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as exc:
+        os.close(fd)
+        raise PermanentError("spool.in_use", f"{path}: another routerd runs here: stop it first") from exc
+    return fd

@@ -1,19 +1,16 @@
 """The room: records in from capture, segments out to forward, acks back."""
 
 import asyncio
-import fcntl
 import logging
 import os
 from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from routerd.clock import Clock
 from routerd.conditions import CRITICAL, Conditions
 from routerd.config import SpoolConfig
-from routerd.errors import PermanentError, TransientError
-from routerd.fsio import is_ram, private_directory
+from routerd.errors import TransientError
 from routerd.model import Draft, Gap, Segment, Stamp, Stream
 from routerd.spool import recovery
 from routerd.spool.hot import HotFiles, Tail
@@ -85,7 +82,7 @@ class Spool:
         Raises PermanentError when a place to write to is unfit, held by another daemon or written by a newer one.
         """
         config = self._config
-        self._locks = [_lock(_fit_directory(config, path)) for path in (config.data_dir, config.hot_dir)]
+        self._locks = [recovery.take_directory(config, path) for path in (config.data_dir, config.hot_dir)]
         self._writer = Writer(await self._epoch(), self._files, self._codebook, dictionaries)
         self._keeper = Keeper(self._index, self._files, self._writer, self._tally, self._clock)
         await self._open_ring()
@@ -208,7 +205,7 @@ class Spool:
         """Seal, spill, merge, give up: at their times, asleep in between."""
         while True:
             self._wake.clear()
-            await self._work()
+            await self.tend()
             due_ns = self._next_due_ns()
             self._armed_ns = due_ns or 0
             timeout_s = None if due_ns is None else max(0.0, (due_ns - self._clock.mono_ns()) / 1e9)
@@ -252,7 +249,8 @@ class Spool:
             flash_writes=ring.writes if ring else 0,
         )
 
-    async def _work(self) -> None:
+    async def tend(self) -> None:
+        """Do what is due now; `run` calls this at the right times."""
         now_ns = self._clock.mono_ns()
         for source, since_ns in self._writer.oldest_open().items():
             if since_ns + self._seal_ns() <= now_ns:
@@ -379,25 +377,3 @@ class Spool:
         for segment in segments:
             self._tally.capture(segment.info.stream.source, segment.info.count, 0)
             self._tally.quarantine(segment.info)
-
-
-def _fit_directory(config: SpoolConfig, path: Path) -> Path:
-    private_directory(path)
-    in_ram = is_ram(path)
-    if path == config.hot_dir and not in_ram:
-        raise PermanentError("spool.hot_not_ram", f"{path} would wear the flash: set [spool] hot_dir to a tmpfs path")
-    if path == config.data_dir and in_ram and not config.ephemeral:
-        raise PermanentError(
-            "spool.data_in_ram", f"{path} is lost at a power cut: set [spool] data_dir elsewhere, or ephemeral = true"
-        )
-    return path
-
-
-def _lock(directory: Path) -> int:
-    fd = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as exc:
-        os.close(fd)
-        raise PermanentError("spool.in_use", f"{directory}: another routerd runs here: stop it first") from exc
-    return fd

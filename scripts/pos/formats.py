@@ -36,7 +36,7 @@ class Settings:
     text_start: str = START
     text_end: str = END
     text_eol: str = EOL
-    site: int = 100000001
+    site: int = 500000001
 
     @property
     def shop(self) -> Shop:

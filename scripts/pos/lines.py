@@ -43,7 +43,9 @@ class Line(Protocol):
         """Wait until somebody took the other end for the first time."""
         ...
 
-    async def send(self, data: bytes) -> None: ...
+    async def send(self, data: bytes, *, last: bool = True) -> None:
+        """Hand over a ticket, or a line of one whose `last` is still to come."""
+        ...
 
     async def cut(self, for_s: float) -> None:
         """A fault: take the link away and give it back after `for_s`."""
@@ -90,7 +92,7 @@ class PtyLine:
     def _hold(self) -> None:
         self._slave = os.open(os.readlink(self._path), os.O_RDWR | os.O_NOCTTY)
 
-    async def send(self, data: bytes) -> None:
+    async def send(self, data: bytes, *, last: bool = True) -> None:
         if self._slave < 0:
             self._hold()
         view = memoryview(data)
@@ -156,6 +158,7 @@ class TcpLine:
         self._writer: asyncio.StreamWriter | None = None
         self._up, self._plugged, self._turn = asyncio.Event(), asyncio.Event(), asyncio.Lock()
         self._sent: deque[tuple[float, bytes]] = deque(maxlen=RESEND_MAX)
+        self._begun = b""  # of a ticket that leaves line by line: what is out already
         self._broke_at = 0.0
 
     @property
@@ -173,12 +176,24 @@ class TcpLine:
     async def ready(self) -> None:
         await self._up.wait()
 
-    async def send(self, data: bytes) -> None:
-        while True:
+    async def send(self, data: bytes, *, last: bool = True) -> None:
+        handed = False
+        while not handed:
             await self._up.wait()
             async with self._turn:
-                if self._writer and await self._hand(self._writer, data):
-                    return
+                handed = self._writer is not None and await self._hand(self._writer, data)
+                if handed:
+                    self._begun += data
+        if last:
+            self._remember(self._begun)
+            self._begun = b""
+
+    def _remember(self, ticket: bytes) -> None:
+        now = time.monotonic()
+        while self._sent and self._sent[0][0] < now - self._resend_s:
+            self._sent.popleft()
+        if self._resend_s > 0:
+            self._sent.append((now, ticket))
 
     async def _hand(self, writer: asyncio.StreamWriter, data: bytes) -> bool:
         """Whether the kernel took all of it from a connection that still stands."""
@@ -191,11 +206,6 @@ class TcpLine:
         if writer.transport.is_closing():  # also after an abort, of which `drain` says nothing
             self._drop(writer)
             return False
-        now = time.monotonic()
-        while self._sent and self._sent[0][0] < now - self._resend_s:
-            self._sent.popleft()
-        if self._resend_s > 0:
-            self._sent.append((now, data))
         return True
 
     async def _dial(self) -> None:
@@ -231,14 +241,15 @@ class TcpLine:
             self._drop(writer)
 
     async def _again(self, writer: asyncio.StreamWriter) -> bool:
-        due = [data for at, data in self._sent if at >= self._broke_at - self._resend_s]
+        """Send again what may be lost, then the ticket in hand from its first byte."""
+        due = [ticket for at, ticket in self._sent if at >= self._broke_at - self._resend_s]
         self._sent.clear()
-        for i, data in enumerate(due):
-            if not await self._hand(writer, data):
-                self._sent.extend((time.monotonic(), rest) for rest in due[i:])
+        self._sent.extend((time.monotonic(), ticket) for ticket in due)  # as good as sent: the next break may come now
+        for ticket in due:
+            if not await self._hand(writer, ticket):
                 return False
-            self.on_resend(data)
-        return True
+            self.on_resend(ticket)
+        return not self._begun or await self._hand(writer, self._begun)
 
     def _drop(self, writer: asyncio.StreamWriter) -> None:
         writer.transport.abort()

@@ -5,7 +5,7 @@ import contextlib
 import sys
 import time
 from collections.abc import Coroutine, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
@@ -54,10 +54,12 @@ class Source:
             await self.line.close(GRACE_S)
 
     async def _sell(self, stop: asyncio.Event) -> None:
-        render, trickles = renderer(self.settings), self.settings.format == "journal"
-        stream = trade(self.settings, outdoor=render.outdoor, at_end=not trickles)
-        slots, started, wall = self._slots(), time.monotonic(), datetime.now(UTC)
-        opened = self.settings.start if self.pace.fixed_clock else _local(wall, self.settings)
+        settings = self.settings
+        if not self.pace.fixed_clock:  # also where a POS installed today begins its ids: no two runs share one
+            settings = replace(settings, start=_local(datetime.now(UTC), settings))
+        render, trickles = renderer(settings), settings.format == "journal"
+        stream = trade(settings, outdoor=render.outdoor, at_end=not trickles)
+        slots, started = self._slots(), time.monotonic()
         sold, due_s, unplug_s = 0, 0.0, self.pace.unplug_every_s
         while not (self.pace.seconds and due_s >= self.pace.seconds):
             if await until(stop, started + due_s):
@@ -66,7 +68,7 @@ class Source:
                 unplug_s += self.pace.unplug_every_s
                 await self.line.cut(self.pace.unplug_for_s)
             before = sold
-            for sale in stream.serve(opened + timedelta(seconds=due_s)):
+            for sale in stream.serve(settings.start + timedelta(seconds=due_s)):
                 for ticket in render.render(self._paced(sale) if trickles else sale):
                     await self._hand(ticket, started + due_s, stop)
                     sold += ticket.sold
@@ -78,7 +80,7 @@ class Source:
         for piece in ticket.pieces:
             if piece.at_s:
                 await until(stop, began + piece.at_s)
-            await self.line.send(piece.data)
+            await self.line.send(piece.data, last=piece is ticket.pieces[-1])
         self.truth.handed(self.name, ticket)
 
     def _paced(self, sale: Sale) -> Sale:

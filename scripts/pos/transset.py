@@ -17,7 +17,7 @@ _CALLS = ("validate", "vtlogpdlist", "vtransset", "vfuelprices", "vPLUs", "vruby
 _NOISE = (
     ("SALES EVENT", "DOB SKIPPED"),
     ("LOGIN/LOGOUT", "ENTER SALES EMPLOYEE# 4 "),
-    ("OTHER", "ACTIVE - Syncing NAXML Deals"),
+    ("OTHER", "ACTIVE - Price book update 12 of 40"),
     ("DCR EVENT", "** 41 DCR PREAUTH PUMP 5&#xd;** 41 AUTH # 000000&#xd;** 41 STAN # 000000&#xd;"),
 )
 
@@ -27,7 +27,7 @@ class Transset:
 
     outdoor = True
 
-    def __init__(self, shop: Shop, *, installed: datetime, site: int = 100000001, noise: float = 0.5, seed: int = 0):
+    def __init__(self, shop: Shop, *, installed: datetime, site: int = 500000001, noise: float = 0.5, seed: int = 0):
         self._shop, self._noise = shop, noise
         self._rng = Random(seed ^ 0x7105)  # its own, so that noise does not change the sales
         millis = int((installed - datetime(1970, 1, 1)).total_seconds() * 1000)

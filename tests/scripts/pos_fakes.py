@@ -1,8 +1,11 @@
-"""Lines that say when their other end may come."""
+"""Lines that say when their other end may come, and the router's framers as a site would set them up."""
 
 import asyncio
 
+from routerd.framing import Framer, build
+from routerd.tlog import dialect
 from scripts.pos.lines import PtyLine, TcpLine
+from scripts.pos.textpos import END, START
 
 
 class AnnouncedTcp(TcpLine):
@@ -31,3 +34,14 @@ class AnnouncedPty(PtyLine):
     async def open(self) -> None:
         await super().open()
         self.opened.set()
+
+
+def framed_by(known: str) -> Framer:
+    """The framer a router would be configured with for a format of the simulator."""
+    if known == "journal":
+        return build("esc-journal", {})
+    if known == "text":
+        return build("text", {"start": START, "end": END, "line": r"\r\n"})
+    if known == "stx":
+        return build("text", {"mode": "stx"})
+    return build("xml-element", {}, dialect(known).elements)

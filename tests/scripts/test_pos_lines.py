@@ -210,6 +210,19 @@ async def test_a_ticket_the_break_interrupted_starts_anew() -> None:
     assert got == b"".join(big)
 
 
+async def test_a_ticket_that_leaves_line_by_line_starts_anew_with_its_first_line() -> None:
+    async with dialled() as (line, router, again):
+        await line.send(TICKETS[0])
+        await line.send(b"<line 1>", last=False)
+        await router.until(0, len(TICKETS[0]) + 8)
+        router.kill(0)
+        await router.until(1, 1)
+        await line.send(b"<line 2>")
+        whole = TICKETS[0] + b"<line 1><line 2>"
+        assert await router.until(1, len(whole)) == whole
+    assert again == TICKETS[:1], "the ticket in hand is no repeat"
+
+
 async def test_the_newest_of_two_peers_is_served() -> None:
     line = tcp("listen:0", resend_s=3.0)
     await line.open()

@@ -107,6 +107,16 @@ async def test_a_fixed_start_gives_the_same_bytes_whenever_it_runs(tmp_path: Pat
     assert runs[0] == runs[1]
 
 
+async def test_two_live_runs_of_one_seed_share_no_identity(tmp_path: Path) -> None:
+    seen: list[set[str]] = []
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        till = Till(tmp_path / name, Pace(rate=1000, tickets=20), known="transset")
+        await till.run()
+        seen.append({line["identity"] for line in told(till.path)})
+    assert not seen[0] & seen[1]
+
+
 async def test_a_live_ticket_bears_the_time_of_its_end_and_the_clocks_skew(tmp_path: Path) -> None:
     till = Till(tmp_path, Pace(rate=500, tickets=100), utc_offset_min=0, skew_s=3600.0)
     await till.run()

@@ -54,7 +54,7 @@ class EscPos:
     the same write cannot matter. `close()` returns what is pending as a frame, since the end of a connection ends a
     receipt, and as an `envelope` if it prints nothing.
 
-    A payload whose length is beyond `max_frame_bytes` is taken for damage, and its bytes for text. A receipt longer
+    A payload that does not fit into `max_frame_bytes` is taken for damage, and its bytes for text. A receipt longer
     than `max_frame_bytes` is noise `oversize` up to and including its cut; that one is being skipped is the one thing
     `pending` does not carry to a fresh framer. There is no other noise: every byte may be printed.
     """
@@ -77,8 +77,9 @@ class EscPos:
         window.data += chunk
         while window.scan < len(window.data) and self._step():
             pass
-        self._drop_too_long(len(window.data), whole=False)
+        self._lost = self._lost or window.scan - window.head >= self._max
         if self._lost:
+            # A command that has not arrived whole stays: its bytes must be walked together.
             window.noise(max(window.junk, min(window.scan, len(window.data))), "oversize")
         return window.take()
 
@@ -97,6 +98,7 @@ class EscPos:
         data = window.data
         walked = self._walked.match(data, window.scan)
         window.scan = at = walked.end() if walked else window.scan
+        self._lost = self._lost or at - window.head >= self._max
         cut = self._cut.match(data, at)
         if cut is not None:
             self._end_receipt(cut.end())
@@ -105,27 +107,20 @@ class EscPos:
         if measure is None:
             return False
         length = measure(data, at)
-        if length == _WAIT:
+        most = self._max if self._lost else window.head + self._max - at
+        if length == _WAIT and len(data) - at < most:
             return False
-        window.scan = at + (1 if length == _NO_COMMAND or length > self._max else length)
+        window.scan = at + (length if 0 < length <= most else 1)
         return True
 
     def _end_receipt(self, end: int) -> None:
         window = self._window
-        self._drop_too_long(end, whole=True)
-        if self._lost:
+        if self._lost or end - window.head > self._max:
             window.damage(end, "oversize")
             self._lost = False
         else:
             window.frame(end)
         window.scan = end
-
-    def _drop_too_long(self, end: int, *, whole: bool) -> None:
-        """The receipt reaches to `end` and is `whole`, or it goes on."""
-        window = self._window
-        if not self._lost and end - window.head >= self._max + (1 if whole else 0):
-            window.damage(window.head + self._max, "oversize")
-            self._lost = True
 
 
 def _sized(data: bytearray, at: int, header: int, fields: int) -> int:

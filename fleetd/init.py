@@ -1,5 +1,6 @@
 """`fleetd init`: makes what is missing in the data folder and leaves alone what is there."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -7,6 +8,7 @@ from fleetd import pki, sqlite_schema
 from fleetd.files import Folder, write_whole
 from routerd.errors import PermanentError
 
+_HOST = re.compile(r"(\*\.)?[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*|[0-9a-fA-F:]+:[0-9a-fA-F:.]*")
 DEFAULT_NAMES = ("localhost", "127.0.0.1")
 
 
@@ -14,6 +16,9 @@ def init(root: Path, names: Sequence[str]) -> list[str]:
     """Prepare `root` for a fleetd reached under `names` (none: the default ones, or those it has). Returns what was
     done, a line each. Raises PermanentError for a name no certificate can carry, or a CA without its key."""
     folder = Folder(root)
+    for name in names:
+        if not _HOST.fullmatch(name):
+            raise PermanentError("init.name", f"{name!r} is neither a host name nor an address: --name takes either")
     root.mkdir(mode=0o700, parents=True, exist_ok=True)
     root.chmod(0o700)
     try:

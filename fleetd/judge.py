@@ -6,7 +6,7 @@ from itertools import islice
 
 from fleetd.store import Item, Unusable, Usable
 from routerd.errors import CorruptError
-from routerd.model import GAP, Gap, Record, Segment
+from routerd.model import GAP, Gap, Record, Segment, SegmentInfo
 from routerd.wire import batch, body
 from routerd.wire.codec import Codebook
 
@@ -22,8 +22,9 @@ def affordable(segments: Sequence[Segment]) -> Sequence[Segment]:
     """The first segments that are cheap enough for one request, at least one. The others get no ack: sent again."""
     raw = records = 0
     for taken, segment in enumerate(segments):
-        raw += segment.info.raw_bytes
-        records += min(segment.info.count, segment.info.raw_bytes // _MIN_RECORD_BYTES)
+        if _plausible(segment.info):  # the others cost nothing: they are refused unread
+            raw += segment.info.raw_bytes
+            records += segment.info.count
         if taken and (taken == MAX_SEGMENTS or raw > MAX_RAW_BYTES or records > MAX_RECORDS):
             return segments[:taken]
     return segments
@@ -46,7 +47,7 @@ def _items(segment: Segment, codebook: Codebook) -> tuple[Item, ...]:
     info = segment.info
     if not batch.is_intact(segment):
         raise CorruptError("segment.crc", "the checksum does not match")
-    if info.count > min(MAX_RECORDS, info.raw_bytes // _MIN_RECORD_BYTES):
+    if not _plausible(info):
         raise CorruptError("segment.count", f"{info.count} records do not fit in {info.raw_bytes} bytes")
     content = codebook.decompress(segment.payload, info.codec, info.dict_id, info.raw_bytes)
     decoded = body.records(content, info.stream, info.first_seq)
@@ -56,6 +57,10 @@ def _items(segment: Segment, codebook: Codebook) -> tuple[Item, ...]:
         said = f"more than {len(items)}" if extra else str(len(items))
         raise CorruptError("segment.count", f"{info.count} records were declared, {said} came out")
     return items
+
+
+def _plausible(info: SegmentInfo) -> bool:
+    return info.count <= min(MAX_RECORDS, info.raw_bytes // _MIN_RECORD_BYTES)
 
 
 def _item(record: Record) -> Item:

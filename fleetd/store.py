@@ -1,4 +1,4 @@
-"""What the cloud keeps, as an interface: the nouns and promises an engine must hold (`tests/fleetd/test_fleetd_store.py`)."""
+"""What the cloud keeps, as an interface: the nouns, and promises that `tests/fleetd/test_fleetd_store.py` holds."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

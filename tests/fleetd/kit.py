@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 
@@ -133,7 +134,7 @@ class Cloud:
                 process.terminate()
                 process.stderr.read()
 
-    async def post(self, session: aiohttp.ClientSession, data: bytes, sent: Mapping[str, str]) -> "Reply":
+    async def post(self, session: aiohttp.ClientSession, data: Any, sent: Mapping[str, str]) -> "Reply":
         async with session.post(f"{self.url}/v1/ingest", data=data, headers=sent) as response:
             return Reply(response.status, await response.read(), dict(response.headers))
 

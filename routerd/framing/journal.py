@@ -15,6 +15,8 @@ _FOOTER, _TRAN, _SUSPENDED = b"CSH:", b"TRAN#", b"TRANSACTION SUSPENDED #"
 _STAMP_BYTES = 17  # 07/11/25 03:33:29
 _LINE_START = re.compile(rb"\x1bc0\x01|\d\d?/\d\d?/\d\d \d\d?:\d\d:\d\d")
 _NUMBER_OR_SUSPENDED = re.compile(rb"TRAN(?:#|SACTION SUSPENDED #)")
+# The whole end of nearly every ticket: the rest of the number's line and the cashier line behind it.
+_ENDING = re.compile(rb"[^\n\x1b]*+\n?+(?:\x1bc0\x01(?:\x1b!\x00)?+)?+[\d/: APM]*+CSH:[^\n\x1b]*+\n")
 _ENDS_IN_CLOCK = re.compile(rb"\d:\d\d:\d\d(?: [AP]M)?\s*\Z")
 
 
@@ -110,9 +112,11 @@ class EscJournal:
             return self._too_long()
         self._key_at = window.scan - window.head
         if self._key == _TRAN and self._numbered:
-            window.frame(window.head + self._numbered)
-            window.scan = window.head
-            self._reset()
+            self._end_ticket(window.head + self._numbered)
+        elif self._key == _TRAN:
+            ending = _ENDING.match(window.data, window.scan, limit)
+            if ending is not None:
+                self._end_ticket(ending.end())
         return True
 
     def _end_line(self) -> bool:
@@ -134,11 +138,16 @@ class EscJournal:
         if key == _TRAN:
             self._numbered = end - window.head
         elif key == _SUSPENDED:
-            window.frame(end, envelope=True)
-            self._open = False
+            self._end_ticket(end, suspended=True)
         elif self._numbered or _ENDS_IN_CLOCK.search(window.data, window.head + self._key_at, end):
-            window.frame(end)
-            self._open = False
+            self._end_ticket(end)
+
+    def _end_ticket(self, end: int, *, suspended: bool = False) -> None:
+        window = self._window
+        window.frame(end, envelope=suspended)
+        window.scan = end
+        self._open = False
+        self._key = b""
 
     def _too_long(self) -> bool:
         """Nothing ended the ticket yet: is it still one? A mark may straddle the limit, so an ESC there stays."""

@@ -48,11 +48,29 @@ def around(names: Iterable[str], root: bytes) -> re.Pattern[bytes]:
     return re.compile(rb"<(?:" + document + record + _SECTION + rb")")
 
 
-def inside(qname: bytes, starts: bytes, root: bytes) -> re.Pattern[bytes]:
-    """What matters inside a record: its `end`, another `start`, the `root`'s start or end, a section."""
-    document = rb"(?P<root>/?" + re.escape(root) + _ENDED + rb")|" if root else b""
-    end = rb"(?P<end>/" + re.escape(qname) + rb"\s{0,16}>)|"
-    return re.compile(rb"<(?:" + end + rb"(?P<start>" + starts + _ENDED + rb")|" + document + _SECTION + rb")")
+class Inside:
+    """What matters inside a record of one name.
+
+    any: finds the next thing that may matter; its longest match is bounded, and it is fast. token: what that is: the
+    record's `end`, another `start`, the `root`'s start or end, a section. end: the end tag as it is nearly always
+    written. again: a record of this name that follows at once, with its whole start tag as group 1.
+    """
+
+    __slots__ = ("again", "any", "end", "token")
+
+    def __init__(self, qname: bytes, starts: Iterable[bytes], root: bytes) -> None:
+        """`starts` are the names, prefix included, of records whose start tag matters inside this one."""
+        name = re.escape(qname)
+        kin = [re.escape(start) for start in starts]
+        document = [re.escape(root)] if root else []
+        tags = [b"/" + name] + [start for tag in document for start in (b"/" + tag, tag)] + kin
+        self.any = re.compile(b"|".join([b"<" + tag + rb"[\s/>]" for tag in tags] + [b"<!", rb"<\?"]))
+        roots = b"".join(rb"(?P<root>/?" + tag + _ENDED + b")|" for tag in document)
+        start = rb"(?P<start>(?:" + b"|".join(kin) + b")" + _ENDED + b")|"
+        self.token = re.compile(rb"<(?:(?P<end>/" + name + rb"\s{0,16}>)|" + start + roots + _SECTION + b")")
+        self.end = b"</" + qname + b">"
+        attributes = rb"(?:\s[^<>\"'/]*+(?:\"[^\"<>]*+\"[^<>\"'/]*+)*+)?+"
+        self.again = re.compile(rb"[ \t\r\n]{0,64}+(<" + name + attributes + b">)")
 
 
 def is_xml_declaration(data: bytearray, at: int) -> bool:

@@ -53,14 +53,14 @@ class XmlElement:
         self._record = markup.record_start(self._names)
         self._max = max_frame_bytes
         self._window = Window(WHITE + _BYTE_ORDER_MARK)
-        self._searches: dict[tuple[bytes, bytes], re.Pattern[bytes]] = {}
+        self._searches: dict[tuple[bytes, bytes], markup.Inside] = {}
         self._set_root(b"")
         self._reset()
 
     def _reset(self) -> None:
         self._stack: list[_Open] = []
         self._nests = False
-        self._inside = self._record
+        self._inside: markup.Inside | None = None
         self._in_tag = False  # in the start tag of the innermost open element
         self._until = b""  # what ends the comment, section or instruction being read
         self._envelope = self._lost = False
@@ -231,30 +231,60 @@ class XmlElement:
             self._end_envelope(window.solid(at))
         window.flush()
         self._reset()
-        self._inside, self._nests = self._search_inside(*found.groups())
+        prefix, name = found.groups()
+        self._nests = name.decode() not in NEVER_NEST
+        self._inside = self._search_inside(prefix, name)
         self._stack.append(_Open(at - window.head))
         self._in_tag = True
         return True
 
-    def _search_inside(self, prefix: bytes, name: bytes) -> tuple[re.Pattern[bytes], bool]:
-        nests = name.decode() not in NEVER_NEST
+    def _search_inside(self, prefix: bytes, name: bytes) -> markup.Inside:
         key = (prefix, name)
         if key not in self._searches:
             if len(self._searches) >= _SEARCHES_KEPT:
                 self._searches.clear()
-            family = next((names for names in FAMILIES if name.decode() in names), ())
-            kin = [name.decode()] if nests else [known for known in family if known in self._names]
-            starts = re.escape(prefix) + markup.either(kin)
-            self._searches[key] = markup.inside(prefix + name, starts, self._root)
-        return self._searches[key], nests
+            known = name.decode()
+            family = next((names for names in FAMILIES if known in names), (known,))
+            kin = [prefix + kin.encode() for kin in family if kin in self._names]
+            self._searches[key] = markup.Inside(prefix + name, kin, self._root)
+        return self._searches[key]
 
     def _in_record(self) -> bool:
         window = self._window
-        stop = self._stop()
-        found = self._inside.search(window.data, window.scan, stop)
+        inside = self._inside
+        while inside is not None:
+            stop = self._stop()
+            found = inside.any.search(window.data, window.scan, stop)
+            if found is None:
+                window.scan = markup.last_token(window.data, window.scan, stop)
+                return self._too_long()
+            window.scan = at = found.start()
+            if len(self._stack) > 1 or not window.data.startswith(inside.end, at, stop):
+                return self._token(inside.token.match(window.data, at, stop), stop)
+            window.frame(at + len(inside.end))
+            window.scan = window.head
+            inside = self._repeated(inside)
+        return True
+
+    def _repeated(self, inside: markup.Inside) -> markup.Inside | None:
+        """A record has ended. Most are followed by one of the same name, at once: begin that, or leave the record."""
+        window = self._window
+        again = inside.again.match(window.data, window.head, min(self._stop(), window.head + markup.TAG_BYTES))
+        if again is None:
+            self._reset()
+            return None
+        self._stack[0] = _Open(again.start(1) - window.head)
+        window.scan = again.end()
+        return inside
+
+    def _token(self, found: re.Match[bytes] | None, stop: int) -> bool:
+        """Something that may matter starts where the scan stands; None if it cannot (yet) be told what."""
+        window = self._window
         if found is None:
-            window.scan = markup.last_token(window.data, window.scan, stop)
-            return self._too_long()
+            if stop - window.scan < markup.TOKEN_BYTES:
+                return self._too_long()
+            window.scan += 1
+            return True
         kind = found.lastgroup
         window.scan = found.end()
         if kind == "end":

@@ -21,9 +21,9 @@ DRAIN_READS = 64  # 1 MiB, above all a socket or a tty may hold: a peer that nev
 class Flow:
     """One open connection: feeds what arrives at `fd` (non-blocking, stays the caller's) to `session`.
 
-    With `coalesce_s`, the reader sleeps that long after the first sign of bytes and takes them in one read, which costs
-    a ninth of the wake-ups on a slow line (measured: footprint 1.9); after a read of BUSY_BYTES it does not sleep for as
-    long again, so that a fast port is not throttled.
+    With `coalesce_s`, the reader sleeps that long after the first sign of bytes and takes them in one read: a
+    ninth of the wake-ups on a slow line (measured: footprint 1.9). After a read of BUSY_BYTES it stays awake for as
+    long, so that a fast port is not throttled.
     """
 
     def __init__(self, fd: int, session: Session, *, coalesce_s: float = 0.0) -> None:
@@ -122,7 +122,8 @@ class Flow:
             room = self._session.feed(chunk)
         except Exception as bug:  # the loop would only log it: carry it to whoever awaits `run`
             self._still()
-            self._halt.set_exception(bug)
+            if not self._halt.done():
+                self._halt.set_exception(bug)
             return False
         if not room:
             self._stop(full=True)
@@ -130,7 +131,8 @@ class Flow:
 
     def _stop(self, *, full: bool) -> None:
         self._still()
-        self._halt.set_result(full)
+        if not self._halt.done():  # a cancel may have come between readiness and this callback: it drains
+            self._halt.set_result(full)
 
     def _still(self) -> None:
         self._loop.remove_reader(self._fd)

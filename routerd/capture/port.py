@@ -137,9 +137,11 @@ def locate(port: str) -> str:
 def holder_of(path: str) -> str | None:
     """Another process that has `path` open, as `name (pid 123)`. Sees only what this user may see."""
     target = os.path.realpath(path)
-    for pid in filter(str.isdigit, os.listdir("/proc")):
-        if int(pid) == os.getpid():
-            continue
+    try:
+        pids = [each for each in os.listdir("/proc") if each.isdigit() and int(each) != os.getpid()]
+    except OSError:  # a jail without /proc
+        return None
+    for pid in pids:
         try:
             if any(_points(f"/proc/{pid}/fd/{fd}", target) for fd in os.listdir(f"/proc/{pid}/fd")):
                 with open(f"/proc/{pid}/comm", encoding="utf-8", errors="replace") as comm:

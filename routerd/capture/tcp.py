@@ -29,6 +29,7 @@ MAX_CONNECTIONS = 16  # above any store's lanes (12 registers on a Passport), be
 MAX_STRANGERS = 64  # addresses told apart in the log and the count; a /24 behind a broken NAT must not fill memory
 ACCEPT_PAUSE_S = 1.0  # out of descriptors: the listener stays readable, so without a pause the loop would spin
 OTHERS = "others"
+_EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -108,7 +109,7 @@ class TcpConnectTransport:
     async def _connect(self) -> socket.socket:
         """The first address that answers; OSError of the last one that did not."""
         loop = asyncio.get_running_loop()
-        host = self._link.host.encode("ascii")  # as str it would load the IDNA codec, 1 MB
+        host = self._link.host.encode("ascii")  # as str it would load the IDNA codec, 0.4 MB
         found = await loop.getaddrinfo(host, self._link.port, type=socket.SOCK_STREAM)
         fault = OSError(errno.EADDRNOTAVAIL, "the name has no address")
         for family, kind, proto, _, address in found:
@@ -130,10 +131,11 @@ class TcpConnectTransport:
 class TcpListenTransport:
     """Waits for the POS to dial, one session per connection, until cancelled.
 
-    Conditions: tcp.bad_settings, tcp.port_in_use, tcp.port_denied, tcp.address_absent, tcp.too_many, and `tcp.lost`
-    when the only peer died. A peer that hangs up in order is no fault: some dial once per ticket. A stranger (not on
-    the allow-list) is closed at once, logged once and counted in `refused`, and never touches the link's own state:
-    anyone on the LAN could otherwise raise a fault that only the POS's next call clears.
+    Conditions: tcp.bad_settings, tcp.port_in_use, tcp.port_denied, tcp.address_absent, tcp.listen_failed,
+    tcp.accept_failed, tcp.too_many, and `tcp.lost` when the only peer died. A peer that hangs up in order is no fault:
+    some dial once per ticket. A stranger (not on the allow-list) is closed at once, logged once and counted in
+    `refused`, and never touches the link's own state: anyone on the LAN could otherwise raise a fault that only the
+    POS's next call clears.
     """
 
     def __init__(
@@ -208,7 +210,8 @@ class TcpListenTransport:
             try:
                 sock, address = await loop.sock_accept(listener)
             except OSError as exc:
-                log.warning("%s: cannot accept: %s", self._here, exc)
+                if exc.errno in _EXHAUSTED:  # else the caller gave up while it waited (accept(2), Error handling)
+                    inlet.failed("tcp.accept_failed", f"{self._here}: {exc.strerror}: raise the daemon's limits")
                 await asyncio.sleep(ACCEPT_PAUSE_S)
                 continue
             if not self._admits(str(address[0])):

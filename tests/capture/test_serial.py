@@ -18,7 +18,7 @@ from serial.tools.list_ports_common import ListPortInfo
 from routerd.backoff import Backoff
 from routerd.capture.serial import REPLUG_CEILING_S, SerialTransport
 from routerd.model import SerialLink
-from tests.capture.wires import ALL_BYTES, Cable, payload
+from tests.capture.wires import ALL_BYTES, Cable, as_nobody, payload
 from tests.fakes.inlet import FakeInlet, running
 
 QUICK = Backoff(0.02, 0.05)
@@ -40,8 +40,7 @@ async def test_every_byte_value_arrives_intact_and_nothing_is_written_back(cable
     sent = payload(1 << 20)
     async with running(link_to(cable), inlet):
         await cable.send(sent)
-        await inlet.until(lambda: len(inlet.data) >= len(sent))
-        assert inlet.data == sent
+        await inlet.captured(sent)
         assert cable.said() == b""
 
 
@@ -55,9 +54,9 @@ async def test_control_bytes_pass_a_port_that_was_left_cooked(cable: Cable) -> N
     async with running(link_to(cable), inlet):
         await inlet.until(lambda: bool(inlet.sessions))
         await cable.send(ALL_BYTES * 3)
-        await inlet.until(lambda: len(inlet.data) >= 3 * len(ALL_BYTES))
-        assert inlet.data == ALL_BYTES * 3
-        iflag, _, cflag, *_ = termios.tcgetattr(cable.slave)
+        await inlet.captured(ALL_BYTES * 3)
+        iflag, _, cflag, _, _, _, chars = termios.tcgetattr(cable.slave)
+        assert chars[termios.VMIN] == 1, "an empty read must not look like a hang-up"
         assert not cflag & termios.HUPCL
         assert not iflag & (termios.BRKINT | termios.PARMRK | termios.IXON | termios.IXOFF | termios.ISTRIP)
         assert cable.said() == b""
@@ -68,7 +67,7 @@ async def test_bytes_that_wait_before_the_open_are_captured(cable: Cable) -> Non
     await cable.send(ALL_BYTES)
     select.select([cable.slave], [], [], 10)
     async with running(link_to(cable), inlet):
-        await inlet.until(lambda: inlet.data == ALL_BYTES)
+        await inlet.captured(ALL_BYTES)
 
 
 async def test_a_slow_line_is_read_in_few_wake_ups(cable: Cable) -> None:
@@ -125,13 +124,30 @@ async def test_unplug_is_noticed_within_a_second_and_replug_by_path_resumes(cabl
         for round_ in range(3):
             sent = payload(5000, round_)
             await cable.send(sent)
-            await inlet.until(lambda n=round_, sent=sent: len(inlet.sessions) > n and inlet.sessions[n].data == sent)
+            await inlet.captured(sent, round_)
             assert not inlet.raised
             cable.unplug()
             await inlet.until(lambda: "serial.unplugged" in inlet.raised, deadline_s=1)
             assert inlet.sessions[round_].closed
             cable.plug()
     assert [code for code, _ in inlet.failures if code != "serial.unplugged"] == []
+
+
+async def test_a_cable_that_stays_out_is_one_condition(cable: Cable) -> None:
+    inlet = FakeInlet()
+    tries = 0
+
+    def chance() -> float:
+        nonlocal tries
+        tries += 1
+        inlet.changed()
+        return 0.5
+
+    async with running(SerialTransport(SerialLink(str(cable.path)), backoff=QUICK, chance=chance), inlet):
+        await inlet.until(lambda: bool(inlet.sessions))
+        cable.unplug()
+        await inlet.until(lambda: tries >= 4)
+        assert [code for code, _ in inlet.failures] == ["serial.unplugged"]
 
 
 async def test_unplug_is_noticed_while_there_is_no_room(cable: Cable) -> None:
@@ -158,10 +174,10 @@ async def test_replug_by_usb_location_resumes(cable: Cable, tmp_path: Path, monk
     inlet = FakeInlet()
     async with running(SerialTransport(SerialLink("usb:1-1.2"), backoff=QUICK), inlet):
         await inlet.until(lambda: "serial.absent" in inlet.raised)
-        for text in (b"first", b"second"):
+        for round_, text in enumerate((b"first", b"second")):
             adapter(cable, "1-1.2")
             await cable.send(text)
-            await inlet.until(lambda text=text: bool(inlet.sessions) and inlet.sessions[-1].data == text)
+            await inlet.captured(text, round_)
             del ports[1:]
             cable.unplug()
             await inlet.until(lambda: "serial.unplugged" in inlet.raised)
@@ -182,9 +198,8 @@ async def test_full_stops_reading_and_room_resumes_without_loss(cable: Cable) ->
         assert len(inlet.data) == held
         assert not sending.done()
         inlet.empty()
-        await inlet.until(lambda: len(inlet.data) == len(sent))
+        await inlet.captured(sent)
         await sending
-    assert inlet.data == sent
 
 
 @pytest.mark.parametrize("full", [False, True])
@@ -231,21 +246,14 @@ async def test_what_is_no_tty_is_told_apart(tmp_path: Path, make: object) -> Non
 
 async def test_a_port_that_may_not_be_read_names_the_group(cable: Cable) -> None:
     inlet = FakeInlet()
-    os.chmod(os.ttyname(cable.slave), 0)
-    root = os.geteuid() == 0
-    if root:
-        os.seteuid(65534)
-    try:
-        async with running(SerialTransport(SerialLink(os.ttyname(cable.slave)), backoff=QUICK), inlet):
+    name = os.ttyname(cable.slave)
+    os.chmod(name, 0)
+    async with running(SerialTransport(SerialLink(name), backoff=QUICK), inlet):
+        with as_nobody():
             await inlet.until(lambda: "serial.denied" in inlet.raised)
-            assert "group" in inlet.raised["serial.denied"]
-            if root:
-                os.seteuid(0)
-            os.chmod(os.ttyname(cable.slave), 0o600)
-            await inlet.until(lambda: bool(inlet.sessions))
-    finally:
-        if root:
-            os.seteuid(0)
+        assert "group" in inlet.raised["serial.denied"]
+        os.chmod(name, 0o600)
+        await inlet.until(lambda: bool(inlet.sessions))
 
 
 async def test_another_program_on_the_port_is_named_and_waited_for(cable: Cable) -> None:
@@ -275,6 +283,18 @@ async def test_a_locked_port_is_in_use(cable: Cable) -> None:
         await inlet.until(lambda: bool(inlet.sessions))
 
 
+async def test_a_captured_port_is_closed_to_others_and_free_again_afterwards(cable: Cable) -> None:
+    inlet = FakeInlet()
+    name = os.ttyname(cable.slave)
+    os.chmod(name, 0o666)
+    async with running(link_to(cable), inlet):
+        await inlet.until(lambda: bool(inlet.sessions))
+        with as_nobody(), pytest.raises(OSError, match="busy"):
+            os.open(name, os.O_RDONLY | os.O_NOCTTY)
+    with as_nobody():
+        os.close(os.open(name, os.O_RDONLY | os.O_NOCTTY))
+
+
 async def test_two_sources_never_share_a_port(cable: Cable) -> None:
     first, second = FakeInlet(), FakeInlet()
     async with running(link_to(cable), first):
@@ -291,8 +311,7 @@ async def test_eight_ports_at_once(tmp_path: Path) -> None:
     tasks = [asyncio.create_task(link_to(cable).run(inlet)) for cable, inlet in zip(cables, inlets, strict=True)]
     await asyncio.gather(*(cable.send(data) for cable, data in zip(cables, sent, strict=True)))
     for inlet, data in zip(inlets, sent, strict=True):
-        await inlet.until(lambda inlet=inlet, data=data: len(inlet.data) == len(data))
-        assert inlet.data == data
+        await inlet.captured(data)
     for task in tasks:
         task.cancel()
     await asyncio.wait(tasks)

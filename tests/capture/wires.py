@@ -5,6 +5,8 @@ import os
 import select
 import socket
 import tty
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 ALL_BYTES = bytes(range(256))
@@ -89,6 +91,19 @@ class Till:
 
     def close(self) -> None:
         self.listener.close()
+
+
+@contextmanager
+def as_nobody() -> Iterator[None]:
+    """Without root's privileges, where the tests have them."""
+    root = os.geteuid() == 0
+    if root:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        if root:
+            os.seteuid(0)
 
 
 def free_port() -> int:

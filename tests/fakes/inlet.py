@@ -88,6 +88,11 @@ class FakeInlet:
         """All sessions' bytes, in the order they were opened."""
         return b"".join(bytes(each.data) for each in self.sessions)
 
+    async def captured(self, data: bytes, session: int = 0) -> None:
+        """Wait until that session (0 is the first that was opened) holds as many bytes, then compare them."""
+        await self.until(lambda: len(self.sessions) > session and len(self.sessions[session].data) >= len(data))
+        assert self.sessions[session].data == data
+
     def changed(self) -> None:
         self._changed.set()
         self._changed = asyncio.Event()

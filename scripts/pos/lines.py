@@ -165,6 +165,11 @@ class TcpLine:
     def where(self) -> str:
         return f"tcp {'listen' if self._listen else 'dial'} {self._host}:{self.port}"
 
+    @property
+    def waiting_bytes(self) -> int:
+        """What was given to `send` and no kernel took yet."""
+        return self._writer.transport.get_write_buffer_size() if self._writer else 0
+
     async def open(self) -> None:
         self._plugged.set()
         if not self._listen:

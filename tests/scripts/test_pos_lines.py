@@ -200,14 +200,47 @@ async def test_what_was_sent_long_before_the_break_does_not_come_again() -> None
 
 
 async def test_a_ticket_the_break_interrupted_starts_anew() -> None:
-    big = [b"<%d" % n + EVERY_BYTE * 20 for n in range(3)]  # 6 MB each: no kernel buffer takes it whole
-    async with dialled(resend_s=60.0) as (line, router, _):
+    big = [b"<%d" % n + EVERY_BYTE * 20 for n in range(3)]  # 6 MB each: more than loopback buffers
+    async with dialled(resend_s=0.0) as (line, router, _):
         sent = asyncio.create_task(send_all(line, big))
         await router.until(0, 100_000)
         router.kill(0)
         got = await router.until(1, sum(map(len, big)))
         await sent
     assert got == b"".join(big)
+
+
+async def test_a_ticket_stuck_in_a_ghost_goes_whole_to_the_peer_that_replaces_it() -> None:
+    line = tcp("listen:0", resend_s=0.0)
+    await line.open()
+    _, ghost = await asyncio.open_connection("127.0.0.1", line.port)
+    ghost.transport.pause_reading()  # type: ignore[attr-defined]
+    async with asyncio.timeout(10):
+        await line.ready()
+        sent = asyncio.create_task(line.send(EVERY_BYTE * 20))
+        assert not (await asyncio.wait({sent}, timeout=0.2))[0]
+        reader, writer = await asyncio.open_connection("127.0.0.1", line.port)
+        assert await reader.readexactly(len(EVERY_BYTE) * 20) == EVERY_BYTE * 20
+        await sent
+    await line.close(1.0)
+    ghost.close()
+    writer.close()
+
+
+async def test_a_ticket_counts_as_sent_only_when_the_kernel_has_it() -> None:
+    line = tcp("listen:0", resend_s=0.0)
+    await line.open()
+    _, peer = await asyncio.open_connection("127.0.0.1", line.port)
+    peer.transport.pause_reading()  # type: ignore[attr-defined]
+    await line.ready()
+    stuck = False
+    while not stuck:
+        sent = asyncio.create_task(line.send(b"." * 20_000))
+        stuck = not (await asyncio.wait({sent}, timeout=0.2))[0]
+    assert line.waiting_bytes <= 20_000, "no ticket but the one in hand waits in the process"
+    sent.cancel()
+    await line.close(0.1)
+    peer.close()
 
 
 async def test_a_ticket_that_leaves_line_by_line_starts_anew_with_its_first_line() -> None:

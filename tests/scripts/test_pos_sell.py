@@ -173,6 +173,22 @@ def _read_at(reads: list[tuple[float, bytes]], offset: int) -> float:
     raise AssertionError(offset)
 
 
+async def test_a_stop_in_the_middle_of_a_ticket_finishes_it_at_once(tmp_path: Path) -> None:
+    till = Till(tmp_path, Pace(rate=0.01, speed=0.1), known="journal")  # a cashier ten times slower than a human
+    selling = asyncio.create_task(sell([till.source], till.stop))
+    async with asyncio.timeout(10):
+        await till.line.opened.wait()
+        reader, writer = await asyncio.open_connection("127.0.0.1", till.line.port)
+        got = await reader.readuntil(b"\n")
+        till.stop.set()
+        got += await reader.read(-1)
+        await selling
+    writer.close()
+    till.truth.end()
+    (only,) = told(till.path)
+    assert only["sha256"] == sha256(got).hexdigest()
+
+
 async def test_a_stop_ends_a_till_nobody_listens_to(tmp_path: Path) -> None:
     till = Till(tmp_path, Pace(rate=10))
     pty = Source("serial", Settings("journal"), PtyLine(str(tmp_path / "pos")), Pace(rate=10), till.truth)

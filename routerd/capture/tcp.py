@@ -45,13 +45,6 @@ class Keepalive:
     interval_s: int = 10
     probes: int = 3  # two may be lost while a switch reboots
 
-    def apply(self, sock: socket.socket) -> None:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, self.idle_s)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, self.interval_s)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, self.probes)
-
 
 class TcpConnectTransport:
     """Dials the POS and captures what it sends, until cancelled.
@@ -115,7 +108,7 @@ class TcpConnectTransport:
         for family, kind, proto, _, address in found:
             sock = socket.socket(family, kind | socket.SOCK_NONBLOCK, proto)
             try:
-                self._keepalive.apply(sock)
+                _tune(sock, self._keepalive)
                 await loop.sock_connect(sock, address)
             except OSError as exc:
                 sock.close()
@@ -177,9 +170,8 @@ class TcpListenTransport:
     def _listen(self) -> socket.socket:
         """A listening socket. Errors tcp.port_in_use | port_denied | address_absent | bad_settings."""
         try:
-            found = socket.getaddrinfo(
-                self._link.bind, self._link.port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST
-            )
+            host = self._link.bind.encode("ascii")
+            found = socket.getaddrinfo(host, self._link.port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
         except socket.gaierror as exc:  # a number only, so nothing is asked and nothing blocks
             raise PermanentError("tcp.bad_settings", f"{self._here}: bind must be an address such as 0.0.0.0") from exc
         family, kind, proto, _, address = found[0]
@@ -230,7 +222,7 @@ class TcpListenTransport:
         peer = _name(address[0], address[1])
         try:
             with sock:
-                self._keepalive.apply(sock)
+                _tune(sock, self._keepalive)
                 fault = await Flow(sock.fileno(), inlet.open(peer)).run(inlet)
         finally:
             self._connections -= 1
@@ -264,6 +256,14 @@ def _networks(here: str, allow: tuple[str, ...]) -> list[Network]:
         return [ipaddress.ip_network(each, strict=False) for each in allow]
     except ValueError as exc:
         raise PermanentError("tcp.bad_settings", f"{here}: allow: {exc}: write 192.168.31.11 or 10.5.60.0/24") from exc
+
+
+def _tune(sock: socket.socket, keepalive: Keepalive) -> None:
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, keepalive.idle_s)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, keepalive.interval_s)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, keepalive.probes)
 
 
 def _name(host: str, port: int) -> str:

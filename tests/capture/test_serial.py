@@ -18,7 +18,7 @@ from serial.tools.list_ports_common import ListPortInfo
 from routerd.backoff import Backoff
 from routerd.capture.serial import REPLUG_CEILING_S, SerialTransport
 from routerd.model import SerialLink
-from tests.capture.wires import ALL_BYTES, Cable, as_nobody, payload
+from tests.capture.wires import ALL_BYTES, Cable, as_nobody, payload, turns
 from tests.fakes.inlet import FakeInlet, running
 
 QUICK = Backoff(0.02, 0.05)
@@ -194,7 +194,7 @@ async def test_full_stops_reading_and_room_resumes_without_loss(cable: Cable) ->
         sending = asyncio.create_task(cable.send(sent))
         await inlet.until(lambda: inlet.waiting == 1)
         held = len(inlet.data)
-        await asyncio.sleep(0.2)  # time for a link that ignores it to read on; nothing is awaited here
+        await turns(500)  # in which a link that ignores it would read on
         assert len(inlet.data) == held
         assert not sending.done()
         inlet.empty()

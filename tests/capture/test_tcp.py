@@ -20,7 +20,7 @@ from routerd.capture.tcp import (
     TcpListenTransport,
 )
 from routerd.model import TcpConnectLink, TcpListenLink
-from tests.capture.wires import Till, as_nobody, dial, free_port, payload
+from tests.capture.wires import Till, as_nobody, dial, free_port, payload, turns
 from tests.fakes.inlet import FakeInlet, running
 
 QUICK = Backoff(0.02, 0.05)
@@ -200,7 +200,7 @@ async def test_full_stops_reading_and_room_resumes_without_loss(till: Till) -> N
             sending = asyncio.create_task(asyncio.get_running_loop().sock_sendall(pos, sent))
             await inlet.until(lambda: inlet.waiting == 1)
             held = len(inlet.data)
-            await asyncio.sleep(0.2)  # time for a link that ignores it to read on; nothing is awaited here
+            await turns(500)  # in which a link that ignores it would read on
             assert len(inlet.data) == held
             assert not sending.done(), "the till feels the back-pressure"
             inlet.empty()

@@ -126,3 +126,9 @@ async def dial(port: int, source: str = "127.0.0.1") -> socket.socket:
                 await asyncio.sleep(0.01)
             else:
                 return sock
+
+
+async def turns(count: int) -> None:
+    """Let the loop go round; whatever is ready runs."""
+    for _ in range(count):
+        await asyncio.sleep(0)

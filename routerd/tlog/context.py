@@ -3,26 +3,23 @@
 One GTIN in ten passes Luhn, so a check digit alone would eat bar codes and loyalty ids. What a run is called decides
 first; only where it is called nothing do its prefix, length and check digit decide.
 
-* `KEEP`: the field holds something else (item codes, loyalty, references, ids), whatever the digits look like.
-* `CARD`: the field holds the account of a card. Every run of 12-19 digits goes, right check digit or not: fleet,
+* `keep`: the field holds something else (item codes, loyalty, references, ids), whatever the digits look like.
+* `card`: the field holds the account of a card. Every run of 12-19 digits goes, right check digit or not: fleet,
   private-label and gift cards follow no public prefix table and need not pass Luhn, and no scan-data programme asks for
   the number of a card.
-* `LOOK`: nothing is known; a card number is recognised by itself.
+* `look`: nothing is known; a card number is recognised by itself.
 """
 
 import re
-from enum import Enum
+from typing import Final, Literal
 
 WINDOW_BYTES = 512  # how far back a tag, a group or the start of a line is looked for
 
-
-class Verdict(Enum):
-    """What the place says."""
-
-    KEEP = "keep"
-    CARD = "card"
-    LOOK = "look"
-
+Verdict = Literal["keep", "card", "look"]
+"""What the place of a digit run says about it."""
+KEEP: Final = "keep"
+CARD: Final = "card"
+LOOK: Final = "look"
 
 CARD_FIELDS = frozenset(
     b"trpcaccount trpcaccountnumber primaryaccountnumber cardnumber cardno cardnum cardaccount cardaccountnumber"
@@ -46,7 +43,7 @@ _OTHER_FIELDS = re.compile(
 )
 _CARD_GROUPS = frozenset(
     b"cardinfo trpcardinfo card cardinformation cardaccount creditdebit credit debit creditcard debitcard fleetcard"
-    b" giftcard paymentcard tenderinfo tender authorization trpayline fleetchargeaccountinformation".split()
+    b" giftcard paymentcard fleetchargeaccountinformation".split()
 )
 _OTHER_GROUPS = re.compile(rb"\w*loyal\w*|rewards?|\w*membership|frequentshopper|itemcode|\w*posidentity")
 
@@ -54,18 +51,17 @@ _TAG = re.compile(rb"<(/?)(?:[\w.-]+:)?([\w.-]+)(?:\s[^<>]*?)?(/?)>")
 _NAME = re.compile(rb"</?(?:[\w.-]+:)?([\w.-]*)")
 _ATTRIBUTE = re.compile(rb"([\w.-]+)\s*=\s*[\"'][^\"'<>]*\Z")
 
-# The nearest word before the number names it. A loyalty word takes a following CARD or NO with it; a card's brand does
-# not let itself be taken: REWARDS VISA 4111… is a card.
-_WORDS = re.compile(
-    rb"""(?<![A-Za-z]) (?:
-      (?P<item> UPC(?:-?[AE])? | EAN(?:-?(?:8|13))? | GTIN(?:-?1[2-4])? | PLU | SKU | ITEMS? | BAR ?CODE )
-    | (?P<other> (?: LOYALTY | (?:FUEL\ )? REWARDS? | MEMBER(?:SHIP)? | ALT\.?\ ?ID | PHONE )
-                 (?: [ ]?(?: CARD | ACCOUNT | ACCT | ID | NO | NUM | NUMBER ) (?![A-Za-z]) )* )
-    | (?P<card> VISA | MASTER\ ?CARD | MC | M/C | AMEX | AMERICAN\ EXPRESS | DISCOVER | DINERS | JCB | UNION\ ?PAY
-                | MAESTRO | DEBIT | CREDIT | CARD | ACCOUNT | ACCT | PAN | WEX | VOYAGER | FLEET )
-    ) (?![A-Za-z])""",
-    re.VERBOSE | re.IGNORECASE,
+# The nearest word before the number names it. A loyalty word takes a following CARD, ACCOUNT or NO with it; a card's
+# brand does not let itself be taken: REWARDS VISA 4111… is a card.
+_WORD = re.compile(rb"[A-Za-z]+")
+_ITEM_WORDS = frozenset(b"UPC EAN GTIN PLU SKU ITEM ITEMS BARCODE".split())
+_LOYALTY_WORDS = frozenset(b"LOYALTY REWARD REWARDS MEMBER MEMBERSHIP ALTID PHONE".split())
+_CARD_WORDS = frozenset(
+    b"VISA MASTERCARD MASTER MC AMEX EXPRESS DISCOVER DINERS JCB UNIONPAY MAESTRO DEBIT CREDIT PAN WEX VOYAGER FLEET"
+    b" CARD ACCOUNT ACCT".split()
 )
+_TAKEN_WORDS = frozenset(b"CARD ACCOUNT ACCT ID NO NUM NUMBER".split())
+LINE_BYTES = 160  # twice the width of the widest receipt
 MAX_ITEM_DIGITS = 14  # GTIN-14 is the longest item code; what is longer beside the word ITEM is no item
 
 
@@ -76,18 +72,15 @@ def verdict(data: bytes, start: int, end: int) -> Verdict:
     if tag < 0:
         return _line(data, floor, start, end)
     close = data.find(b">", tag, start)
-    if close < 0:
-        return _attribute(data, tag, start, end)
-    name = _name(data, tag)
+    if close < 0:  # inside a tag; or in CDATA, or behind a stray `<` in plain text
+        attribute = _ATTRIBUTE.search(data, tag, start)
+        if attribute:
+            return _named(data, tag, attribute[1].lower(), _name(data, tag))
+        return _line(data, tag + 1, start, end)
+    place: Verdict = LOOK
     if data[tag + 1 : tag + 2] != b"/":
-        if name in CARD_FIELDS or name in _ACCOUNT_FIELDS:
-            return _group(data, tag, name)
-        if _OTHER_FIELDS.fullmatch(name):
-            return Verdict.KEEP
-        group = _group(data, tag, b"")
-        if group is Verdict.KEEP:
-            return group
-    return _line(data, close + 1, start, end)
+        place = _named(data, tag, _name(data, tag))
+    return _line(data, close + 1, start, end) if place == LOOK else place
 
 
 def in_card_field(data: bytes, start: int) -> bool:
@@ -104,15 +97,14 @@ def _name(data: bytes, tag: int) -> bytes:
     return found[1].lower() if found else b""
 
 
-def _attribute(data: bytes, tag: int, start: int, end: int) -> Verdict:
-    """The run stands inside a tag (or in CDATA, or behind a stray `<` in plain text)."""
-    found = _ATTRIBUTE.search(data, tag, start)
-    if not found:
-        return _line(data, tag + 1, start, end)
-    name = found[1].lower()
-    if name in CARD_FIELDS or name in _ACCOUNT_FIELDS:
-        return _group(data, tag, name)
-    return Verdict.KEEP if _OTHER_FIELDS.fullmatch(name) else Verdict.LOOK
+def _named(data: bytes, tag: int, *names: bytes) -> Verdict:
+    """What the names of attribute and element say, the nearer first, and then the elements around them."""
+    for name in names:
+        if name in CARD_FIELDS or name in _ACCOUNT_FIELDS:
+            return _group(data, tag, name)
+        if _OTHER_FIELDS.fullmatch(name):
+            return KEEP
+    return KEEP if _group(data, tag, b"") == KEEP else LOOK
 
 
 def _group(data: bytes, tag: int, name: bytes) -> Verdict:
@@ -128,22 +120,40 @@ def _group(data: bytes, tag: int, name: bytes) -> Verdict:
     own = _name(data, tag)
     for group in [own, *reversed(open_names)] if own != name else reversed(open_names):
         if _OTHER_GROUPS.fullmatch(group):
-            return Verdict.KEEP
+            return KEEP
         if group in _CARD_GROUPS:
-            return Verdict.CARD if name else Verdict.LOOK
-    return Verdict.CARD if name in CARD_FIELDS else Verdict.LOOK
+            return CARD if name else LOOK
+    return CARD if name in CARD_FIELDS else LOOK
 
 
 def _line(data: bytes, floor: int, start: int, end: int) -> Verdict:
     """What the words on the run's own line say: the last before it, else the first after it."""
+    floor = max(floor, start - LINE_BYTES)
     line = max(data.rfind(b"\n", floor, start), data.rfind(b"\r", floor, start), floor - 1) + 1
-    words = list(_WORDS.finditer(data, line, start))
-    word = words[-1] if words else _WORDS.search(data, end, _line_end(data, end))
-    if word is None or word.lastgroup == "card":
-        return Verdict.LOOK
-    if word.lastgroup == "item":
-        return Verdict.KEEP if _digits(data, start, end) <= MAX_ITEM_DIGITS else Verdict.LOOK
-    return Verdict.KEEP
+    kind = _telling(_WORD.findall(data[line:start].upper()), last=True)
+    if not kind:
+        kind = _telling(_WORD.findall(data[end : _line_end(data, end)].upper()), last=False)
+    if kind is _ITEM_WORDS:
+        return KEEP if _digits(data, start, end) <= MAX_ITEM_DIGITS else LOOK
+    return KEEP if kind is _LOYALTY_WORDS else LOOK
+
+
+def _telling(words: list[bytes], last: bool) -> frozenset[bytes] | None:
+    """The set that the first or the last telling word of a line belongs to."""
+    kind: frozenset[bytes] | None = None
+    taken = False
+    for n, word in enumerate(words):
+        if word in _LOYALTY_WORDS or (word == b"ALT" and words[n + 1 : n + 2] == [b"ID"]):
+            kind, taken = _LOYALTY_WORDS, True
+        elif word in _ITEM_WORDS or (word == b"BAR" and words[n + 1 : n + 2] == [b"CODE"]):
+            kind, taken = _ITEM_WORDS, False
+        elif word in _CARD_WORDS and not (taken and word in _TAKEN_WORDS):
+            kind, taken = _CARD_WORDS, False
+        else:
+            taken = taken and word in _TAKEN_WORDS
+        if kind and not last:
+            return kind
+    return kind
 
 
 def _digits(data: bytes, start: int, end: int) -> int:

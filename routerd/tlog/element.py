@@ -14,7 +14,9 @@ HEAD_BYTES = 4096  # the deepest identity field seen stands at byte 847 of its r
 
 _REST_OF_TAG = re.compile(rb"(?:\s[^<>]*)?(?<!/)>\s*([^<]*)")
 _START_TAG = re.compile(rb"\s*<(?:[\w.-]+:)?([\w.-]+)([^<>]*)>")
-_ISO_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)?")
+_ISO_TIME = re.compile(
+    r"\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])T(?:[01]\d|2[0-3]):[0-5]\d(?::[0-5]\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)?"
+)
 
 
 def start_tag(data: bytes) -> tuple[bytes, bytes]:
@@ -70,6 +72,6 @@ def digest(data: bytes, dialect: str) -> bytes:
 
 
 def iso_time(text: bytes) -> str | None:
-    """`text` as ISO 8601 if it is a date with a time, else None. Nothing is converted: a POS's clock is its own."""
+    """`text` as ISO 8601 if it is a possible date with a time, else None. Nothing is converted."""
     shown = text.decode("ascii", "replace")
     return shown if _ISO_TIME.fullmatch(shown) else None

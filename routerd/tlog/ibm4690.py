@@ -8,7 +8,7 @@ password …, separated by `3A`. Packed bytes hold digits and F, so `3A` never o
 import re
 
 from routerd.tlog.base import Facts
-from routerd.tlog.element import identity
+from routerd.tlog.element import identity, iso_time
 
 _HEADER = re.compile(rb"[\r\n]*\x22\x00:(..):(..):(.{5}):(.)", re.DOTALL)
 _STRING_20 = re.compile(rb"[\r\n]*\x22\x20:(?:..)\x22:\x22(?:..)\x22:\x22(.{5})\x22", re.DOTALL)
@@ -29,13 +29,11 @@ class Ibm4690:
         header = _HEADER.match(data)
         if header:
             parts = tuple(field.hex().encode() for field in header.groups())
-            return Facts(identity(self.name, *parts), False, _iso(header[3]), header[4].hex())
+            return Facts(identity=identity(self.name, *parts), pos_time=_iso(header[3]), kind=header[4].hex())
         string = _STRING_20.match(data)
         return Facts(pos_time=_iso(string[1]), kind="20") if string else Facts()
 
 
 def _iso(packed: bytes) -> str | None:
-    digits = packed.hex()
-    month, day, hour, minute = (digits[n : n + 2] for n in (2, 4, 6, 8))
-    real = digits.isdecimal() and "01" <= month <= "12" and "01" <= day <= "31" and hour < "24" and minute < "60"
-    return f"20{digits[:2]}-{month}-{day}T{hour}:{minute}" if real else None
+    year, month, day, hour, minute = (packed[n : n + 1].hex() for n in range(5))
+    return iso_time(f"20{year}-{month}-{day}T{hour}:{minute}".encode())

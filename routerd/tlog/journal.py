@@ -9,7 +9,7 @@ nothing on the line names the store. A public reader shows a variant with an AM/
 import re
 
 from routerd.tlog.base import Facts
-from routerd.tlog.element import identity
+from routerd.tlog.element import identity, iso_time
 
 _STAMP = rb"(\d\d)/(\d\d)/(\d\d) (\d\d?):(\d\d):(\d\d)(?: ?([AP])M)?"
 _FOOTER = re.compile(_STAMP + rb" +(\d+) +ST#\s*(\d+)\s+DR#\s*(\d+)\s+TRAN#\s*(\d+)")
@@ -36,17 +36,18 @@ class VerifoneJournal:
 
     def describe(self, data: bytes) -> Facts:
         """Read one ticket; lines without a footer are answered with empty facts."""
-        footers = [m for m in _FOOTER.finditer(data) if m] if b"TRAN#" in data else []
+        footers = list(_FOOTER.finditer(data)) if b"TRAN#" in data else []
         suspensions = list(_SUSPENDED.finditer(data)) if b"SUSPENDED" in data else []
         if len(footers) == 1 and not suspensions:
             footer = footers[0]
-            time = _iso(_CASHIER.search(data, footer.end()) or footer)
-            found = _KIND.search(data)
-            return Facts(identity(self.name, footer[8], footer[11], time.encode()), False, time, _kind(found))
+            time = _stamp(_CASHIER.search(data, footer.end()) or footer)
+            name = identity(self.name, footer[8], footer[11], time)
+            return Facts(identity=name, pos_time=iso_time(time), kind=_kind(_KIND.search(data)))
         if len(suspensions) == 1 and not footers:
             last = suspensions[0]
-            time = _iso(last)
-            return Facts(identity(self.name, last[8], b"suspended", last[9], time.encode()), False, time, "suspended")
+            time = _stamp(last)
+            name = identity(self.name, last[8], b"suspended", last[9], time)
+            return Facts(identity=name, pos_time=iso_time(time), kind="suspended")
         return Facts()
 
 
@@ -57,9 +58,9 @@ def _kind(found: re.Match[bytes] | None) -> str:
     return _KINDS.get(word[:2]) or ("payout" if word.endswith(b"OUT") else "payin")
 
 
-def _iso(stamp: re.Match[bytes]) -> str:
+def _stamp(stamp: re.Match[bytes]) -> bytes:
     """The stamp's first six groups as ISO 8601. A two-digit year is of this century: the format is younger than it."""
     month, day, year, hour, minute, second = (int(stamp[n]) for n in range(1, 7))
     if stamp[7]:
         hour = hour % 12 + (12 if stamp[7] == b"P" else 0)
-    return f"20{year:02}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}"
+    return b"20%02d-%02d-%02dT%02d:%02d:%02d" % (year, month, day, hour, minute, second)

@@ -10,7 +10,7 @@ shapes of card data are looked for with `bytes.find`; regular expressions see on
 
 from collections.abc import Iterator
 
-from routerd.tlog.context import MAX_ITEM_DIGITS, Verdict, in_card_field, verdict
+from routerd.tlog.context import CARD, KEEP, MAX_ITEM_DIGITS, in_card_field, verdict
 from routerd.tlog.packed import card_spans, header_password_spans, string_password_spans
 from routerd.tlog.pan import FIRST_DIGITS, KEEP_FIRST, KEEP_LAST, PAN_LENGTHS, is_pan
 from routerd.tlog.sensitive import code_spans, suspects_code, track_spans
@@ -50,6 +50,17 @@ def mask(data: bytes, dialect: str = "") -> tuple[bytes, int]:
 
     Returns the same object when nothing changed. Masking what is masked changes nothing. Never raises.
     """
+    out = _pass(data, dialect)
+    if out is data:
+        return data, 0
+    while (again := _pass(out, dialect)) is not out:  # a blanked word may have spared its neighbour
+        out = again
+    difference = int.from_bytes(data, "big") ^ int.from_bytes(out, "big")
+    return out, len(data) - difference.to_bytes(len(data), "big").count(0)
+
+
+def _pass(data: bytes, dialect: str) -> bytes:
+    """Look once, and blank what was found: `X`, in packed fields FF, which reads as no digits at all."""
     flat = data.translate(FLAT)
     spans, beside_track = _runs(data, flat)
     if _BY_FOURS in flat or _AMEX_WISE in flat:
@@ -64,19 +75,12 @@ def mask(data: bytes, dialect: str = "") -> tuple[bytes, int]:
         spans.extend(string_password_spans(data))
         packed = [*header_password_spans(data), *card_spans(data)]
     if not spans and not packed:
-        return data, 0
-    return _blanked(data, spans, packed)
-
-
-def _blanked(data: bytes, spans: list[Span], packed: list[Span]) -> tuple[bytes, int]:
-    """`spans` become `X`, `packed` become FF, the empty packed byte, which reads as no digits at all."""
+        return data
     out = bytearray(data)
     for fill, places in ((b"X", spans), (b"\xff", packed)):
         for start, end in places:
             out[start:end] = fill * (end - start)
-    difference = int.from_bytes(data, "big") ^ int.from_bytes(out, "big")
-    changed = len(data) - difference.to_bytes(len(data), "big").count(0)
-    return (bytes(out), changed) if changed else (data, 0)
+    return data if out == data else bytes(out)
 
 
 def _runs(data: bytes, flat: bytes) -> tuple[list[Span], bool]:
@@ -96,9 +100,9 @@ def _runs(data: bytes, flat: bytes) -> tuple[list[Span], bool]:
             beside_track = True
         if data[start] in FIRST_DIGITS and is_pan(data[start:end]):
             place = verdict(data, start, end)
-            if place is not Verdict.KEEP and not _is_bar_code(data, start, end):
+            if place != KEEP and not _is_bar_code(data, start, end):
                 spans.append((start + KEEP_FIRST, end - KEEP_LAST))
-        elif in_card_field(data, start) and verdict(data, start, end) is Verdict.CARD:
+        elif in_card_field(data, start) and verdict(data, start, end) == CARD:
             spans.append((start + KEEP_FIRST, end - KEEP_LAST))
     return spans, beside_track
 
@@ -117,9 +121,11 @@ def _grouped(data: bytes, flat: bytes) -> Iterator[Span]:
 
 
 def _group_spans(data: bytes, start: int, end: int) -> Iterator[Span]:
-    digits = data[start:end].translate(None, b" -")
-    place = verdict(data, start, end)
-    if place is Verdict.CARD or (place is Verdict.LOOK and is_pan(digits)):
+    if is_pan(data[start:end].translate(None, b" -")):
+        goes = verdict(data, start, end) != KEEP
+    else:
+        goes = in_card_field(data, start) and verdict(data, start, end) == CARD
+    if goes:
         at = [n for n in range(start, end) if 48 <= data[n] <= 57]
         yield from ((n, n + 1) for n in at[KEEP_FIRST:-KEEP_LAST])
 

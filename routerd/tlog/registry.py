@@ -31,7 +31,7 @@ _SIGNS: tuple[tuple[str, re.Pattern[bytes]], ...] = (
     ("naxml", re.compile(rb"<(?:[\w.-]+:)?(?:NAXML-POSJournal|(?:Sale|Refund|Void|Financial|Other)Event)[\s>]")),
     ("transset", re.compile(rb"<(?:[\w.-]+:)?(?:transSet|transactionSet|trans|trHeader)[\s>]")),
     ("poslog", re.compile(rb"<(?:[\w.-]+:)?(?:POSLog|RetailTransaction|WorkstationID)[\s>]")),
-    ("verifone-journal", re.compile(rb"\x1bc0\x01\x1b!.\d\d/\d\d/\d\d \d\d?:\d\d:\d\d", re.DOTALL)),
+    ("verifone-journal", re.compile(rb"\x1bc0\x01(?:\x1b!.?)?\d\d/\d\d/\d\d \d\d?:\d\d:\d\d", re.DOTALL)),
     ("ibm4690", re.compile(rb"\A\x22(?:\x00:..:..:|\x20:..\x22:\x22)", re.DOTALL)),
     ("ibm4690", re.compile(rb"\x22\r\n\x22(?:\x00:..:..:|\x20:..\x22:\x22)", re.DOTALL)),
     # AVE VSI-ADD: ESC and the register's address 01-10h before text. Seen twice, it is no accident.

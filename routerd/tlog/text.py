@@ -12,7 +12,7 @@ and nothing is guessed: two equal receipts may be two sales.
 import re
 
 from routerd.tlog.base import Facts
-from routerd.tlog.element import identity
+from routerd.tlog.element import identity, iso_time
 
 _LABEL = rb"\s*[#:.]?\s*#?\s*"
 _TICKET = re.compile(
@@ -49,19 +49,17 @@ class Text:
             return Facts()
         ((ticket, end),) = tickets.items()
         moment = _MOMENT.search(shown, end) or _MOMENT.search(shown)
-        time = _iso(moment) if moment else None
+        time = iso_time(_stamp(moment)) if moment else None
         if time is None:
             return Facts()
         return Facts(identity=identity(self.name, *ticket, time.encode()), pos_time=time)
 
 
-def _iso(moment: re.Match[bytes]) -> str | None:
+def _stamp(moment: re.Match[bytes]) -> bytes:
     year, month, day = moment.group(1, 2, 3) if moment[1] else moment.group(6, 4, 5)
     hour = int(moment[7])
     if moment[10]:
         hour = hour % 12 + (12 if moment[10] in b"Pp" else 0)
-    if not (1 <= int(month) <= 12 and 1 <= int(day) <= 31 and hour < 24):
-        return None
-    century = "20" if len(year) == 2 else ""
-    seconds = f":{moment[9].decode()}" if moment[9] else ""
-    return f"{century}{year.decode()}-{int(month):02}-{int(day):02}T{hour:02}:{moment[8].decode()}{seconds}"
+    century = b"20" if len(year) == 2 else b""
+    seconds = b":" + moment[9] if moment[9] else b""
+    return b"%s%s-%02d-%02dT%02d:%s%s" % (century, year, int(month), int(day), hour, moment[8], seconds)

@@ -102,7 +102,9 @@ class Daemon:
             self._device = key.device
             return Cloud(config.url, config.ca_file, key, config.timeout_s)
 
+        self._spool.cloud_is(reachable=False)
         cloud = await self._retried("forward", connect)
+        self._spool.cloud_is(reachable=True)
         self._forwarder = Forwarder(
             config, self._spool, cloud, self._codebook, self._clock, self._conditions, self._chance
         )

@@ -21,7 +21,7 @@ _RETRY = Backoff(base_s=0.25, ceiling_s=5.0)  # a re-plugged cable is noticed wi
 
 @dataclass(frozen=True, slots=True)
 class SourceSnapshot:
-    """One source now. `state` is up, down or starting; ages in seconds, None for never."""
+    """One source now. `state` is up, down or waiting (for the POS to connect); ages in seconds, None for never."""
 
     name: str
     link: str
@@ -124,7 +124,7 @@ class SourceInlet:
             link=describe(self.source.link),
             framer=self.source.framer,
             dialect=dialect_name(self.source),
-            state="up" if self._sessions else "down" if self._trouble else "starting",
+            state="up" if self._sessions else "down" if self._trouble else "waiting",
             peers=tuple(self._sessions.values()),
             bytes_read=meter.bytes_read,
             noise_bytes=meter.noise_bytes,

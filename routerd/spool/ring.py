@@ -28,6 +28,15 @@ _BODY_AT = _SQLITE_PAGE - PAGE_BYTES  # in a leaf with one row, the row's last c
 _SCAN_ROWS = 64  # 256 KiB at a time
 _SETTINGS = ("PRAGMA locking_mode=EXCLUSIVE", "PRAGMA journal_mode=MEMORY", "PRAGMA synchronous=FULL")
 _SMALL = ("PRAGMA cache_size=-256", "PRAGMA mmap_size=0", "PRAGMA temp_store=MEMORY")
+_REFUSALS = {
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_PERM,
+}
 _WRITE = f"UPDATE ring SET body = substr(?1, (id - ?2) * {PAGE_BYTES} + 1, {PAGE_BYTES}) WHERE id BETWEEN ?2 AND ?3"  # noqa: S608
 
 
@@ -68,10 +77,14 @@ class Ring:
             try:
                 ring = await cls._attach(path)
             except sqlite3.DatabaseError as exc:
-                if not _is_damage(exc):
+                if _is_refusal(exc):
                     raise
                 return await cls._salvaged(path, rows, 1)
-            recovered = await ring._scan()
+            try:
+                recovered = await ring._scan()
+            except BaseException:
+                await ring.close()
+                raise
             if recovered.damaged_pages:
                 await ring.close()
                 return await cls._salvaged(path, rows, recovered.damaged_pages)
@@ -102,12 +115,16 @@ class Ring:
         await asyncio.to_thread(_make, path, rows)
         ring = await cls._attach(path)
         recovered = Recovered(damaged_pages=damaged_pages, set_aside=aside)
-        for place, infos in await asyncio.to_thread(_whole_frames, aside):
-            segments = await asyncio.to_thread(_read_pages, aside, place)
-            moved = await ring.write(segments, 0)
-            if moved is None:  # only if the ring has been configured smaller since
-                raise TransientError("spool.no_room", f"{path}: no room for what was salvaged from {aside}")
-            recovered.frames.append((moved, infos))
+        try:
+            for place, infos in await asyncio.to_thread(_whole_frames, aside):
+                segments = await asyncio.to_thread(_read_pages, aside, place)
+                moved = await ring.write(segments, 0)
+                if moved is None:  # only if the ring has been configured smaller since
+                    raise TransientError("spool.no_room", f"{path}: no room for what was salvaged from {aside}")
+                recovered.frames.append((moved, infos))
+        except BaseException:
+            await ring.close()
+            raise
         return ring, recovered
 
     async def _scan(self) -> Recovered:
@@ -174,7 +191,7 @@ class Ring:
                 query = f"SELECT id, body FROM ring WHERE {where}"  # noqa: S608 (placeholders only)
                 rows: Iterable[Any] = await self._database.execute_fetchall(query, limits)
             except sqlite3.DatabaseError as exc:
-                if not _is_damage(exc):
+                if _is_refusal(exc):
                     raise
                 rows = [pair for p in wanted for pair in await self._bodies(p.row, p.row + p.rows - 1)]
         pages = [(row, intact) for row, body in rows if body and (intact := page.unpack_page(body))]
@@ -233,13 +250,29 @@ class _Scan:
             self.newest = place
 
     def result(self, rows: int) -> Recovered:
-        """Live frames in order; bad rows judged: a torn write stands just behind the newest frame, damage elsewhere."""
+        """Live frames in order; bad rows judged: torn by the last write, or damaged."""
         live = [(place, infos) for place, infos in self._frames if place.generation >= self._oldest_live and infos]
         live.sort(key=lambda pair: pair[0].generation)
-        head = self.newest.row + self.newest.rows - 1 if self.newest else 0
-        reach = {(head + distance) % rows + 1 for distance in range(min(page.MAX_PAGES, rows))}
-        torn = self._bad & reach
+        occupied = {row for place, _ in live for row in range(place.row, place.row + place.rows)}
+        head = self.newest.row + self.newest.rows if self.newest else 1
+        torn = _torn(self._bad, occupied, head, rows)
         return Recovered(live, len(self._bad) - len(torn), len(torn))
+
+
+def _torn(bad: set[int], occupied: set[int], head: int, rows: int) -> set[int]:
+    """The bad rows that the next write after `head` can have been at: in the first free run that fits it."""
+    longest = 0
+    run: list[int] = []
+    for row in [*range(head, rows + 1), 0, *range(1, head), 0]:  # 0 ends a run: no frame goes round the end
+        if row and row not in occupied:
+            run.append(row)
+            continue
+        torn = bad.intersection(run)
+        if torn and len(run) > longest:
+            return torn
+        longest = max(longest, len(run))
+        run = []
+    return set()
 
 
 def _whole_frames(path: Path) -> list[tuple[Place, list[SegmentInfo]]]:
@@ -286,16 +319,17 @@ def _make(path: Path, rows: int) -> None:
     sync_directory(path.parent)
 
 
-def _is_damage(exc: sqlite3.DatabaseError) -> bool:
-    text = str(exc)
-    return "malformed" in text or "not a database" in text or "no rows" in text or "no such table" in text
+def _is_refusal(exc: Exception) -> bool:
+    """Whether the disk would not serve us now; any other SQLite error says that the file itself is damaged."""
+    code = getattr(exc, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+    return isinstance(exc, OSError) or code in _REFUSALS
 
 
 @contextlib.contextmanager
 def _disk_errors(path: Path) -> Iterator[None]:
     try:
         yield
-    except (sqlite3.OperationalError, OSError) as exc:
-        if isinstance(exc, sqlite3.OperationalError) and _is_damage(exc):
+    except (sqlite3.DatabaseError, OSError) as exc:
+        if not _is_refusal(exc):
             raise
         raise TransientError("spool.disk", f"{path}: {exc}: check free space and the flash") from exc

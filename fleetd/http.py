@@ -1,5 +1,7 @@
 """One shape for every answer: the protocol header on all of them, the error table's JSON on those that refuse."""
 
+import asyncio
+import contextlib
 import logging
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
@@ -52,6 +54,35 @@ async def answers(request: web.Request, handler: _Handler) -> web.StreamResponse
         return refuse(Refusal(exc.status, _CODES.get(exc.status, "refused"), exc.reason), allow)
     response.headers[PROTOCOL_HEADER] = PROTOCOL
     return response
+
+
+class UnderWay:
+    """Counts the requests being answered, so that stopping can wait for them: aiohttp would stop reading their bodies
+    at once and then wait for what never comes."""
+
+    def __init__(self) -> None:
+        self._requests = 0
+        self._stopping = False
+        self._idle = asyncio.Event()
+
+    @web.middleware
+    async def count(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
+        if self._stopping:
+            raise TransientError("cloud.stopping", "fleetd is stopping", retry_after_s=BUSY_RETRY_S)
+        self._requests += 1
+        try:
+            return await handler(request)
+        finally:
+            self._requests -= 1
+            if self._stopping and not self._requests:
+                self._idle.set()
+
+    async def drain(self, deadline_s: float) -> None:
+        """Take nothing new; return when all is answered, or at the deadline."""
+        self._stopping = True
+        if self._requests:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._idle.wait(), deadline_s)
 
 
 async def expect(request: web.Request) -> web.StreamResponse | None:

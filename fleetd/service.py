@@ -16,7 +16,7 @@ from aiohttp import web
 from fleetd import __version__
 from fleetd.auth import BearerAuthenticator
 from fleetd.files import Folder, lock
-from fleetd.http import Connection, answers, expect
+from fleetd.http import Connection, UnderWay, answers, expect
 from fleetd.ingest import Ingest
 from fleetd.refusal import Refusal
 from fleetd.sqlite_store import SqliteStore
@@ -25,7 +25,8 @@ from routerd.errors import PermanentError
 from routerd.wire import dictionaries
 from routerd.wire.codec import Codebook, dictionary_id
 
-_SHUTDOWN_S = 10.0  # for requests under way: a group commit takes far less
+_DRAIN_S = 10.0  # for requests under way: time for a body on a slow line; a commit takes far less
+_SHUTDOWN_S = 2.0  # for answers still being written after that
 _LINGER_S = 5.0  # how long the rest of a refused upload is read, so that the client sees the answer
 _log = logging.getLogger(__name__)
 
@@ -40,7 +41,8 @@ async def serve(folder: Folder, host: str, port: int, listening: Callable[[str],
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     tls = server_tls(folder)
-    async with _application(folder) as app, _listener(app, host, port, tls) as address:
+    under_way = UnderWay()
+    async with _application(folder, under_way) as app, _listener(app, under_way, (host, port), tls) as address:
         listening(address)
         await stop.wait()
         _log.info("stopping: answering what is under way")
@@ -69,35 +71,35 @@ def codebook() -> Codebook:
 
 
 @contextlib.asynccontextmanager
-async def _application(folder: Folder) -> AsyncIterator[web.Application]:
+async def _application(folder: Folder, under_way: UnderWay) -> AsyncIterator[web.Application]:
     """The store, its threads and the routes. Ends by committing what is queued."""
     with contextlib.ExitStack() as held:
-        registry = SqliteStore(folder.database, read_only=True)
-        held.callback(registry.close)
         held.callback(os.close, lock(folder.lock))
-        store = SqliteStore(folder.database)
-        held.callback(store.close)
+        store = held.enter_context(SqliteStore(folder.database))  # closes last: it folds the log into the database
+        registry = held.enter_context(SqliteStore(folder.database, read_only=True))
         writer = Writer(store)
         writer.start()
         held.callback(writer.close)
         judging = held.enter_context(ThreadPoolExecutor(1, thread_name_prefix="judging"))
-        yield _routes(Ingest(BearerAuthenticator(registry), writer, codebook(), judging), writer)
+        app = web.Application(middlewares=[answers, under_way.count])
+        _add_routes(app, Ingest(BearerAuthenticator(registry), writer, codebook(), judging), writer)
+        yield app
 
 
-def _routes(ingest: Ingest, writer: Writer) -> web.Application:
+def _add_routes(app: web.Application, ingest: Ingest, writer: Writer) -> None:
     async def health(_: web.Request) -> web.Response:
         if not writer.alive:
             raise Refusal(503, "busy", "the store does not answer", retry_after_s=5)
         return web.json_response({"status": "ok", "version": __version__})
 
-    app = web.Application(middlewares=[answers])
     app.router.add_post("/v1/ingest", ingest.handle, expect_handler=expect)
     app.router.add_get("/healthz", health, expect_handler=expect)
-    return app
 
 
 @contextlib.asynccontextmanager
-async def _listener(app: web.Application, host: str, port: int, tls: ssl.SSLContext) -> AsyncIterator[str]:
+async def _listener(
+    app: web.Application, under_way: UnderWay, at: tuple[str, int], tls: ssl.SSLContext
+) -> AsyncIterator[str]:
     """Listen while the block runs, then answer what is under way."""
     loop = asyncio.get_running_loop()
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN_S)
@@ -108,10 +110,12 @@ async def _listener(app: web.Application, host: str, port: int, tls: ssl.SSLCont
     settings: dict[str, Any] = {"access_log": None, "auto_decompress": False, "lingering_time": _LINGER_S}
     connection = functools.partial(Connection, manager, loop=loop, **settings)
     try:
-        listener = await loop.create_server(connection, host, port, ssl=tls)
+        listener = await loop.create_server(connection, *at, ssl=tls)
     except OSError as exc:
         await runner.cleanup()
-        told = f"cannot listen on {host}:{port} ({exc.strerror})"
+        number = exc.errno or 0
+        reason = os.strerror(number) if number > 0 else exc.strerror  # a name that does not resolve is below 0
+        told = f"cannot listen on {at[0]}:{at[1]} ({reason})"
         raise PermanentError("fleetd.listen", f"{told}: choose another --listen") from exc
     try:
         bound = listener.sockets[0].getsockname()
@@ -119,4 +123,5 @@ async def _listener(app: web.Application, host: str, port: int, tls: ssl.SSLCont
         yield f"https://{name}:{bound[1]}"
     finally:
         listener.close()
+        await under_way.drain(_DRAIN_S)
         await runner.cleanup()

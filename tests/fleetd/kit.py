@@ -84,6 +84,12 @@ def headers(data: bytes, token: str, **others: str) -> dict[str, str]:
     return {name: value for name, value in made.items() if value}
 
 
+def request_head(sent: Mapping[str, str]) -> bytes:
+    """A POST for those who speak HTTP by hand."""
+    lines = "".join(f"{name}: {value}\r\n" for name, value in sent.items())
+    return f"POST /v1/ingest HTTP/1.1\r\n{lines}\r\n".encode()
+
+
 @dataclass
 class Cloud:
     """A prepared data folder and, while `running`, the process that serves it."""
@@ -103,6 +109,11 @@ class Cloud:
         return self.root / "data"
 
     @property
+    def command(self) -> list[str]:
+        run = [sys.executable, "-m", "fleetd.server", "run"]
+        return [*run, "--data", str(self.data), "--listen", "127.0.0.1:0"]
+
+    @property
     def tls(self) -> ssl.SSLContext:
         return ssl.create_default_context(cafile=self.data / "ca.pem")
 
@@ -120,8 +131,7 @@ class Cloud:
 
     @contextmanager
     def running(self) -> Iterator["Cloud"]:
-        command = [sys.executable, "-m", "fleetd.server", "run", "--data", str(self.data), "--listen", "127.0.0.1:0"]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        with subprocess.Popen(self.command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
             assert process.stdout is not None
             assert process.stderr is not None
             self.process = process

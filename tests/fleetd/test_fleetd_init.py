@@ -57,9 +57,7 @@ def test_an_interrupted_init_is_completed(tmp_path: Path) -> None:
     assert folder.ca_key.read_bytes() == key, "what the key signed before stays valid"
 
 
-def test_a_ca_without_its_key_stops_init_with_a_remedy(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_ca_without_its_key_stops_init_with_a_remedy(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     init(tmp_path, [])
     Folder(tmp_path).ca_key.unlink()
     assert server.main(["init", "--data", str(tmp_path)]) == 2

@@ -1,10 +1,11 @@
 """Hostile segments are unusable, cheaply, and never more than that."""
 
+import tracemalloc
 import zlib
 
 import msgpack
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fleetd.judge import MAX_RAW_BYTES, MAX_RECORDS, MAX_SEGMENTS, affordable, judge
@@ -12,6 +13,8 @@ from fleetd.store import Unusable, Usable
 from routerd.model import GAP, RECORD, Draft, Gap, Segment, SegmentInfo, Stamp, Stream
 from routerd.wire import batch, body, codec
 from tests.fleetd.kit import BOOK, POS1, STAMP, broken, packed_body, run_of, sale, sales, segment
+
+_ZSTD_BLOCK = 128 << 10
 
 
 def sealed(content: bytes, count: int, *, payload: bytes | None = None, name: str = "raw") -> Segment:
@@ -79,16 +82,43 @@ def test_a_time_before_1970_and_one_at_the_edge_are_taken() -> None:
         assert code(sealed(packed_body([sale(1)], Stamp(STAMP.boot_id, 0, wall_ms, False)), 1)) == "usable"
 
 
-def test_a_decompression_bomb_stops_at_what_it_declared() -> None:
+def deflate_bomb(blocks: int) -> bytes:
     deflate = zlib.compressobj(9, zlib.DEFLATED, -15)
-    payload = deflate.compress(bytes(64 << 20)) + deflate.flush()
-    assert code(sealed(packed_body(sales(1, 3)), 3, payload=payload, name="zlib")) == "segment.payload"
+    return deflate.compress(bytes(blocks * _ZSTD_BLOCK)) + deflate.flush()
+
+
+def zstd_bomb(blocks: int, descriptor: int, content_size: bytes) -> bytes:
+    """A frame of run-length blocks (RFC 8878, 3.1.1): four bytes each, 128 KiB of zeros."""
+    block = (_ZSTD_BLOCK << 3 | 1 << 1).to_bytes(3, "little") + b"\0"
+    last = (_ZSTD_BLOCK << 3 | 1 << 1 | 1).to_bytes(3, "little") + b"\0"
+    head = b"\x28\xb5\x2f\xfd" + bytes([descriptor, 7 << 3]) + content_size
+    return head + block * (blocks - 1) + last
+
+
+@pytest.mark.parametrize(
+    ("name", "payload"),
+    [
+        ("zlib", deflate_bomb(512)),
+        ("zstd", zstd_bomb(512, 0, b"")),  # says nothing of its size
+        ("zstd", zstd_bomb(512, 0xC0, (150).to_bytes(8, "little"))),  # lies about it
+    ],
+    ids=["zlib", "zstd-silent", "zstd-lying"],
+)
+def test_a_decompression_bomb_stops_at_what_it_declared(name: str, payload: bytes) -> None:
+    segment = sealed(packed_body(sales(1, 3)), 3, payload=payload, name=name)
+    tracemalloc.start()
+    try:
+        assert code(segment) == "segment.payload"
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 1 << 20, "64 MiB would have come out"
 
 
 def test_a_segment_of_more_records_than_the_limit_is_refused_before_it_is_decoded() -> None:
-    content = packed_body([Draft(RECORD, b"")] * (MAX_RECORDS + 1))
-    assert code(sealed(content, MAX_RECORDS + 1)) == "segment.count"
-    assert code(sealed(packed_body([Draft(RECORD, b"")] * MAX_RECORDS), MAX_RECORDS)) == "usable"
+    head, shortest = body.pack_head(STAMP), body.pack_record(Draft(RECORD, b""), 0)
+    assert code(sealed(head + shortest * (MAX_RECORDS + 1), MAX_RECORDS + 1)) == "segment.count"
+    assert code(sealed(head + shortest * MAX_RECORDS, MAX_RECORDS)) == "usable"
 
 
 def claims(count: int, raw_bytes: int) -> Segment:
@@ -111,6 +141,7 @@ def test_a_request_is_taken_as_far_as_it_is_affordable(claimed: list[Segment], t
     assert len(affordable(claimed)) == taken
 
 
+_FEWER = settings(max_examples=50)
 _ANYTHING = st.recursive(
     st.none() | st.booleans() | st.integers(-(1 << 63), (1 << 64) - 1) | st.floats() | st.binary() | st.text(),
     lambda inner: st.lists(inner, max_size=8) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
@@ -120,17 +151,20 @@ _HEAD = st.just([-1, bytes(16), 0, 0, True])
 _RECORD = st.tuples(st.sampled_from([-1, 0, 1, 2, 3]), _ANYTHING, st.binary(max_size=9), *[_ANYTHING] * 3).map(list)
 
 
+@_FEWER
 @given(st.lists(_HEAD | _RECORD | _ANYTHING, max_size=5), st.integers(1, 5), st.binary(max_size=4))
 def test_any_body_is_judged_without_raising(items: list[object], count: int, tail: bytes) -> None:
     content = b"".join(msgpack.packb(item) for item in items) + tail
     assert isinstance(judge(sealed(content, count), BOOK), Usable | Unusable)
 
 
+@_FEWER
 @given(st.binary(max_size=60))
 def test_any_gap_is_judged_without_raising(data: bytes) -> None:
     assert code(segment(1, [Draft(GAP, data)])) in ("gap.shape", "gap.range", "usable")
 
 
+@_FEWER
 @given(st.lists(_ANYTHING, min_size=8, max_size=8))
 def test_any_eight_things_as_a_gap_are_judged_without_raising(fields: list[object]) -> None:
     assert code(segment(1, [Draft(GAP, msgpack.packb(fields))])) in ("gap.shape", "gap.range", "usable")

@@ -7,7 +7,6 @@ import io
 import json
 import socket
 import ssl
-from collections.abc import Mapping
 
 import aiohttp
 import msgpack
@@ -18,7 +17,7 @@ from routerd.model import Segment, Stream
 from routerd.wire import batch
 from routerd.wire.answers import PROTOCOL, PROTOCOL_HEADER, Reaction, meaning
 from routerd.wire.batch import DUPLICATE, INVALID, STORED, Ack
-from tests.fleetd.kit import POS1, Cloud, Reply, broken, headers, pack, run_of
+from tests.fleetd.kit import POS1, Cloud, Reply, broken, headers, pack, request_head, run_of
 
 
 def error(reply: Reply) -> str:
@@ -191,11 +190,6 @@ async def test_health_is_told_to_anybody(cloud: Cloud) -> None:
     async with cloud.session as session, session.get(f"{cloud.url}/healthz") as response:
         assert (response.status, (await response.json())["status"]) == (200, "ok")
         assert response.headers[PROTOCOL_HEADER] == PROTOCOL
-
-
-def request_head(sent: Mapping[str, str]) -> bytes:
-    lines = "".join(f"{name}: {value}\r\n" for name, value in sent.items())
-    return f"POST /v1/ingest HTTP/1.1\r\n{lines}\r\n".encode()
 
 
 async def raw(cloud: Cloud, *pieces: bytes) -> bytes:

@@ -250,7 +250,7 @@ def test_devices_are_added_once_and_can_be_disabled(store: Store) -> None:
 _SPANS = st.tuples(st.booleans(), st.integers(1, 30), st.integers(1, 8))
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(_SPANS, max_size=12))
 def test_continuity_is_that_of_a_set_of_numbers(open_store: OpenStore, spans: list[tuple[bool, int, int]]) -> None:
     """Any order of segments and gaps: the ranges kept say the same as a plain set."""

@@ -14,9 +14,10 @@ from typing import Any, TypeVar
 
 from scripts.pos.formats import Settings, for_source
 from scripts.pos.generate import KINDS, record
-from scripts.pos.lines import Line, PtyLine, tcp
+from scripts.pos.lines import Line, tcp
 from scripts.pos.replay import replay, schedule, timing
 from scripts.pos.sell import Pace, Source, sell
+from scripts.pos.serial import PtyLine
 from scripts.pos.textpos import END, EOL, START
 from scripts.pos.truth import Truth
 

@@ -1,4 +1,4 @@
-"""Carriers: how bytes leave the simulator. Shell.
+"""Carriers: what they share, and TCP; `serial` is the other one. Shell.
 
 One contract for all: `send` returns once every byte was handed to the kernel, and waits as long as that takes: for room
 in a full buffer, for a connection. Only cancelling ends the wait. A ticket is one `send` over TCP, and one `send` per
@@ -7,24 +7,14 @@ printed line on a serial port.
 
 import asyncio
 import contextlib
-import fcntl
-import os
-import pty
-import select
 import socket
 import struct
-import termios
 import time
-import tty
 from collections import deque
 from collections.abc import Callable
-from pathlib import Path
 from typing import Protocol
 
 REDIAL_MIN_S, REDIAL_MAX_S = 0.05, 1.0  # the same LAN, so short; a demo restarts its router often
-SETTLE_S = 0.3  # a reader sets a serial port up, and may flush it, just after opening it
-LOOK_S = 0.05  # between two looks where the kernel has no event to give
-EMPTY_LOOKS = 2  # bytes move from the master to where the slave's count sees them a moment later
 RESEND_MAX = 10_000  # tickets remembered for a re-send, whatever the rate
 SEND_BUFFER_BYTES = 64 << 10  # small, so that what dies with a connection was sent lately
 
@@ -54,85 +44,6 @@ class Line(Protocol):
     async def close(self, within_s: float) -> None:
         """End, giving the other side `within_s` to take what the kernel still holds."""
         ...
-
-
-class PtyLine:
-    """A serial port at `path`: a link to a pty's slave in raw mode.
-
-    From the first reader on the slave is also held open here: a reader that goes away neither hangs the line up nor
-    empties it. What nobody reads stays in the kernel (some KiB on Linux); when that is full, writing waits, as a port
-    with flow control does.
-    """
-
-    def __init__(self, path: str) -> None:
-        self._path = Path(path)
-        self._master = self._slave = -1
-
-    @property
-    def where(self) -> str:
-        return f"serial {self._path}"
-
-    async def open(self) -> None:
-        self._master, slave = pty.openpty()
-        tty.setraw(slave)
-        os.set_blocking(self._master, False)
-        name = os.ttyname(slave)
-        os.close(slave)  # until `ready`, so that a reader can be seen to come
-        self._path.unlink(missing_ok=True)
-        self._path.symlink_to(name)
-
-    async def ready(self) -> None:
-        poll = select.poll()
-        poll.register(self._master, select.POLLOUT)
-        while any(event & select.POLLHUP for _, event in poll.poll(0)):  # noqa: ASYNC110 - no event tells of an open
-            await asyncio.sleep(LOOK_S)
-        self._hold()
-        await asyncio.sleep(SETTLE_S)
-
-    def _hold(self) -> None:
-        self._slave = os.open(os.readlink(self._path), os.O_RDWR | os.O_NOCTTY)
-
-    async def send(self, data: bytes, *, last: bool = True) -> None:
-        if self._slave < 0:
-            self._hold()
-        view = memoryview(data)
-        while view:
-            try:
-                view = view[os.write(self._master, view) :]
-            except BlockingIOError:
-                await self._writable()
-        await asyncio.sleep(0)  # a write that never waits would starve the other sources
-
-    async def _writable(self) -> None:
-        loop, room = asyncio.get_running_loop(), asyncio.Event()
-        loop.add_writer(self._master, room.set)
-        try:
-            await room.wait()
-        finally:
-            loop.remove_writer(self._master)
-
-    async def cut(self, for_s: float) -> None:
-        await self.close(0.0)
-        await asyncio.sleep(for_s)
-        await self.open()
-
-    async def close(self, within_s: float) -> None:
-        empty = 0
-        for _ in range(int(within_s / LOOK_S) if self._slave >= 0 else 0):
-            await asyncio.sleep(LOOK_S)
-            empty = 0 if _unread(self._slave) else empty + 1
-            if empty == EMPTY_LOOKS:
-                break
-        self._path.unlink(missing_ok=True)
-        for fd in (self._master, self._slave):
-            if fd >= 0:
-                os.close(fd)
-        self._master = self._slave = -1
-
-
-def _unread(fd: int) -> int:
-    (count,) = struct.unpack("i", fcntl.ioctl(fd, termios.FIONREAD, b"\0\0\0\0"))
-    return int(count)
 
 
 class TcpLine:

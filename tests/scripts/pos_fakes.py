@@ -4,7 +4,8 @@ import asyncio
 
 from routerd.framing import Framer, build
 from routerd.tlog import dialect
-from scripts.pos.lines import PtyLine, TcpLine
+from scripts.pos.lines import TcpLine
+from scripts.pos.serial import PtyLine
 from scripts.pos.textpos import END, START
 
 

@@ -1,18 +1,22 @@
 """Carriers deliver byte for byte; a broken link costs repetition, never a torn ticket."""
 
 import asyncio
+import fcntl
 import os
 import socket
 import struct
+import termios
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
-from scripts.pos.lines import Line, PtyLine, TcpLine, tcp
+from scripts.pos.lines import Line, TcpLine, tcp
+from scripts.pos.serial import PtyLine
 
 EVERY_BYTE = bytes(range(256)) * 1200  # 300 KB: far more than a pty or a socket holds
+TIOCGEXCL = 0x80045440  # asm-generic/ioctls.h; the standard library lacks it
 TICKETS = [b"<%05d>" % n + b"." * 400 + b"</>" for n in range(400)]
 
 
@@ -138,6 +142,22 @@ async def test_a_serial_line_keeps_what_was_written_while_the_reader_was_away(tm
     assert await second.until(11 * 30_000) == b"while away " * 30_000
     async with asyncio.timeout(5):
         await pushed
+    await line.close(0.0)
+    second.close()
+
+
+async def test_a_reader_that_died_with_the_port_to_itself_leaves_it_free(tmp_path: Path) -> None:
+    line = PtyLine(str(tmp_path / "pos"))
+    await line.open()
+    first = Tap(tmp_path / "pos")
+    fcntl.ioctl(first.fd, termios.TIOCEXCL)
+    await line.ready()
+    first.close()
+    second = Tap(tmp_path / "pos")
+    async with asyncio.timeout(5):
+        while struct.unpack("i", fcntl.ioctl(second.fd, TIOCGEXCL, b"\0\0\0\0"))[0]:
+            await line.send(b".")
+            await second.until(1)
     await line.close(0.0)
     second.close()
 

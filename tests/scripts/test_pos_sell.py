@@ -21,8 +21,9 @@ from pos_fakes import AnnouncedPty, AnnouncedTcp
 
 from scripts.pos.cli import main
 from scripts.pos.formats import Settings
-from scripts.pos.lines import PtyLine, tcp
+from scripts.pos.lines import tcp
 from scripts.pos.sell import Pace, Source, sell
+from scripts.pos.serial import PtyLine
 from scripts.pos.truth import Truth
 
 ROOT = Path(__file__).resolve().parents[2]

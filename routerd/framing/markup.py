@@ -18,6 +18,7 @@ _SECTION = (
     rb"(?P<instruction>\?[\w.:\-]{1,64}+[\s?])|(?P<comment>!--)|(?P<cdata>!\[CDATA\[)|(?P<declaration>![A-Z]{2,16}\s)"
 )
 _ENDED = rb"(?=[\s/>])"
+_PART_OF_TOKEN = re.compile(rb"<(?:!-|!\[[A-Z]{0,5}+|![A-Z]{0,16}+|\?[\w.:\-]{0,64}+|/?+[\w.:\-\x80-\xff]*+\s{0,16}+)")
 _XML_DECLARATION = re.compile(rb"<\?xml\s")
 
 SECTION = re.compile(rb"<(?:" + _SECTION + rb")")
@@ -71,6 +72,12 @@ class Inside:
         self.end = b"</" + qname + b">"
         attributes = rb"(?:\s[^<>\"'/]*+(?:\"[^\"<>]*+\"[^<>\"'/]*+)*+)?+"
         self.again = re.compile(rb"[ \t\r\n]{0,64}+(<" + name + attributes + b">)")
+
+
+def is_undecided(data: bytearray, at: int, stop: int) -> bool:
+    """Could the bytes from `at` to `stop`, which are no token, become one with more bytes?"""
+    part = _PART_OF_TOKEN.match(data, at, stop)
+    return part is not None and part.end() == stop < at + TOKEN_BYTES
 
 
 def is_xml_declaration(data: bytearray, at: int) -> bool:

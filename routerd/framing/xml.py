@@ -135,7 +135,7 @@ class XmlElement:
             return self._begin_envelope()
         if tag is not None:
             return self._first_tag(at, stop)
-        if stop - at < markup.TOKEN_BYTES:
+        if markup.is_undecided(window.data, at, stop):
             return self._too_long()
         window.scan = at + 1
         return True
@@ -281,7 +281,7 @@ class XmlElement:
         """Something that may matter starts where the scan stands; None if it cannot (yet) be told what."""
         window = self._window
         if found is None:
-            if stop - window.scan < markup.TOKEN_BYTES:
+            if markup.is_undecided(window.data, window.scan, stop):
                 return self._too_long()
             window.scan += 1
             return True

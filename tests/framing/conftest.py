@@ -7,5 +7,5 @@ from hypothesis import settings
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-settings.register_profile("framing", deadline=None, max_examples=80)
+settings.register_profile("framing", deadline=None, max_examples=50)
 settings.load_profile("framing")

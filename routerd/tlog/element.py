@@ -1,4 +1,4 @@
-"""Reading one field out of the head of an XML record, without parsing the record.
+"""Reading single fields out of the head of an XML record without parsing it, and making a name of them.
 
 A record of 200 KB names itself in its first kilobyte, so `bytes.find` on the element's name beats any parser. Matching
 is on local names: every POS family writes its own namespace prefix, or none.

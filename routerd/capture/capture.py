@@ -1,7 +1,7 @@
 """The room: one task per source, each with its link, its sessions and its health."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -21,7 +21,10 @@ _RETRY = Backoff(base_s=0.25, ceiling_s=5.0)  # a re-plugged cable is noticed wi
 
 @dataclass(frozen=True, slots=True)
 class SourceSnapshot:
-    """One source now. `state` is up, down or waiting (for the POS to connect); ages in seconds, None for never."""
+    """One source now. `state` is up, down or waiting (for the POS to connect); ages in seconds, None for never.
+
+    `strangers` counts the connections turned away because their address is not on the allow-list.
+    """
 
     name: str
     link: str
@@ -36,6 +39,7 @@ class SourceSnapshot:
     last_read_s: float | None
     last_record_s: float | None
     trouble: str
+    strangers: dict[str, int]
 
 
 class Spool(Store, Protocol):
@@ -68,8 +72,7 @@ class Capture:
         """Read every source, for ever."""
         async with asyncio.TaskGroup() as group:
             for inlet in self._inlets:
-                link = transport(inlet.source.link, _RETRY, chance=self._chance)
-                group.create_task(link.run(inlet), name=f"capture.{inlet.source.name}")
+                group.create_task(inlet.run(self._chance), name=f"capture.{inlet.source.name}")
 
     def snapshot(self) -> list[SourceSnapshot]:
         return [inlet.snapshot() for inlet in self._inlets]
@@ -87,7 +90,13 @@ class SourceInlet:
         self._sessions: dict[InletSession, str] = {}
         self._trouble = ""
         self._was_up = False
+        self._strangers: Mapping[str, int] = {}
         reading(source)
+
+    async def run(self, chance: Callable[[], float]) -> None:
+        link = transport(self.source.link, _RETRY, chance=chance)
+        self._strangers = getattr(link, "refused", {})
+        await link.run(self)
 
     def open(self, peer: str) -> "InletSession":
         self._recovered()
@@ -102,6 +111,9 @@ class SourceInlet:
         session = InletSession(stream, self.source.idle_close_s, self._closed, self._judge_noise)
         self._sessions[session] = peer
         return session
+
+    def ready(self) -> None:
+        self._recovered()
 
     def failed(self, code: str, message: str) -> None:
         if self._trouble != code:
@@ -133,6 +145,7 @@ class SourceInlet:
             last_read_s=age_s(meter.last_read_ns),
             last_record_s=age_s(meter.last_record_ns),
             trouble=self._trouble,
+            strangers=dict(self._strangers),
         )
 
     def _recovered(self) -> None:
@@ -180,6 +193,11 @@ class InletSession:
     def close(self) -> None:
         self._stop_timer()
         self.stream.settle()
+        self._closed(self)
+
+    def leave(self) -> None:
+        self._stop_timer()
+        self.stream.leave()
         self._closed(self)
 
     def _stop_timer(self) -> None:

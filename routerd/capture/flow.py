@@ -1,7 +1,7 @@
 """What serial and TCP links share: bytes from a file descriptor to a session, and the wait between two attempts.
 
-Invariants: between the kernel and `Session.feed` there is no queue, no task and no thread; a session is closed exactly
-once, after everything the kernel still gave away was fed; what the room raises is a bug and reaches the link's `run`.
+Invariants: between the kernel and `Session.feed` there is no queue, no task and no thread; a session is closed or left
+exactly once, after all that the kernel still gave was fed; what the room raises is a bug and reaches the link's `run`.
 """
 
 import asyncio
@@ -53,9 +53,12 @@ class Flow:
                 await self._room(inlet)
         except asyncio.CancelledError:
             self._drain()
+            self._session.leave()
             raise
-        finally:
+        except BaseException:
             self._session.close()
+            raise
+        self._session.close()
         return self._fault
 
     async def _reading(self) -> bool:

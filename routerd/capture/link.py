@@ -18,6 +18,10 @@ class Session(Protocol):
         """The connection is gone; what was pending is settled. Call once."""
         ...
 
+    def leave(self) -> None:
+        """We stop reading, the other side goes on: what is pending is kept where the line outlives us. Call once."""
+        ...
+
 
 class Inlet(Protocol):
     """What the room gives a link."""
@@ -29,8 +33,12 @@ class Inlet(Protocol):
         """
         ...
 
+    def ready(self) -> None:
+        """The link works but nobody is connected yet: conditions raised through `failed` are cleared."""
+        ...
+
     def failed(self, code: str, message: str) -> None:
-        """The link does not work now (`serial.unplugged`, `tcp.refused`, `tcp.port_in_use` …); the link goes on trying."""
+        """The link does not work now (`serial.unplugged`, `tcp.refused` …); it goes on trying."""
         ...
 
     async def room(self) -> None:

@@ -77,6 +77,11 @@ class StreamSession:
         if self._keeps_tail:
             self._store.cut_tail(self._source, b"")
 
+    def leave(self) -> None:
+        """We stop, the line goes on: where there is a tail, the next daemon begins with what is pending now."""
+        if not self._keeps_tail:
+            self.settle()
+
     @property
     def pending_bytes(self) -> int:
         return len(self._framer.pending)

@@ -164,6 +164,7 @@ class TcpListenTransport:
                 continue
             with listener:
                 log.info("listening on %s", self._here)
+                inlet.ready()
                 async with asyncio.TaskGroup() as group:
                     await self._accept(listener, inlet, group)
 

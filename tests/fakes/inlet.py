@@ -18,6 +18,7 @@ class FakeSession:
         self.data = bytearray()
         self.feeds = 0
         self.closed = False
+        self.left = False
 
     def feed(self, chunk: bytes) -> bool:
         assert not self.closed, "fed after close"
@@ -34,6 +35,10 @@ class FakeSession:
         assert not self.closed, "closed twice"
         self.closed = True
         self._inlet.changed()
+
+    def leave(self) -> None:
+        self.close()
+        self.left = True
 
 
 class FakeInlet:
@@ -56,6 +61,10 @@ class FakeInlet:
         self.raised.clear()
         self.changed()
         return session
+
+    def ready(self) -> None:
+        self.raised.clear()
+        self.changed()
 
     def failed(self, code: str, message: str) -> None:
         self.failures.append((code, message))

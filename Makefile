@@ -1,0 +1,51 @@
+# Every target says what it does behind ##; `make` alone prints them.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+TLOG ?=
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## print this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
+
+$(READY): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "routerd needs Python 3.11 or newer")'
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { echo 'Python lacks venv: apt-get install python3-venv'; exit 1; }
+	@echo 'setting up $(VENV) (once)'
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install --quiet --disable-pip-version-check -e '.[zstd,cloud,dev]'
+	@touch $@
+
+.PHONY: setup
+setup: $(READY) ## make the virtual environment with everything in it
+
+.PHONY: demo
+demo: $(READY) ## sell, capture, cut the WAN, kill routerd, compare every ticket (TLOG=file plays a recording)
+	@$(BIN)/python -m scripts.demo $(if $(TLOG),--tlog '$(TLOG)')
+
+.PHONY: test
+test: $(READY) ## lint, types and all tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pytest
+
+.PHONY: bench
+bench: $(READY) ## measure speed, latency, flash, wire and memory beside bounds of the same run
+	@$(BIN)/python -m scripts.bench
+
+.PHONY: dictionaries
+dictionaries: $(READY) ## train the shipped compression dictionaries from generated t-logs
+	@$(BIN)/python -m scripts.dictionaries
+
+.PHONY: format
+format: $(READY) ## put the code in its one format
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+.PHONY: clean
+clean: ## remove the environment and everything generated
+	rm -rf $(VENV) out build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -139,7 +139,9 @@ class _Channel:
         ends = line.find(self._end, at + len(self._start) if at >= 0 else 0) >= 0
         if self._start and at >= 0 and not (self._inside and ends):
             # A second start: the end of the ticket before it was lost.
-            ticket.damage(before, "oversize" if self._lost else "truncated") if self._inside else ticket.flush()
+            if self._inside:
+                ticket.damage(before, "oversize" if self._lost else "truncated")
+            ticket.flush()
             self._inside, self._lost = True, False
         elif not self._start:
             self._inside = True
@@ -150,5 +152,7 @@ class _Channel:
         if self._lost:
             ticket.noise(len(ticket.data), "oversize")
         if ends:
-            ticket.flush() if self._lost else ticket.frame(len(ticket.data))
+            if not self._lost:
+                ticket.frame(len(ticket.data))
+            ticket.flush()
             self._inside = self._lost = False

@@ -51,6 +51,8 @@ class Intake:
             touched[info.stream] = None
             if isinstance(judged, Usable) and status != INVALID:
                 touched |= dict.fromkeys(item.gap.stream for item in judged.items if item.gap)
+        if any(ack.status == INVALID for ack in acks):
+            self._db.execute(_FORGET_INVALID, (device_no, MAX_INVALID))
         processed = tuple((stream, self._watermark(device_no, stream)) for stream in touched)
         return Receipt(tuple(acks), processed)
 
@@ -143,7 +145,6 @@ class Intake:
         place = (info.stream.source, info.stream.epoch, info.first_seq, info.count)
         told = (unusable.code, unusable.reason, now_ms, now_ms, len(packed), packed[:MAX_AUTOPSY_BYTES])
         self._db.execute(_INSERT_INVALID, (device_no, hashlib.sha256(packed).digest(), *place, *told))
-        self._db.execute(_FORGET_INVALID, (device_no, MAX_INVALID))
 
     def _device(self, device_id: str) -> int:
         if device_id not in self._device_nos:

@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 from routerd.errors import PermanentError
@@ -9,6 +10,12 @@ from routerd.errors import PermanentError
 SCHEMA_VERSION = 1
 _APPLICATION_ID = 0x666C7464  # "fltd"
 _BUSY_MS = 5000  # fleetctl registers a device while a group commits: well under this
+_READING = ("query_only = ON",)
+_WRITING = (
+    "synchronous = FULL",  # in WAL mode anything less acks what a power cut takes back
+    "cache_size = -65536",  # KiB: the index pages of a small fleet
+    "journal_size_limit = 67108864",  # a long reader lets the WAL grow; give it back afterwards
+)
 
 # Roles of a record, for ever.
 TRANSACTION, COPY, CONFLICT, OTHER = 0, 1, 2, 3
@@ -65,37 +72,36 @@ CREATE TABLE invalid (
 def create(path: Path) -> bool:
     """Make the database, 0600. False if there was one of this schema already. Raises PermanentError for any other."""
     os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-    db = connect(path)
     try:
-        db.execute("BEGIN IMMEDIATE")
-        if db.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
-            check(db, path)
-            db.execute("ROLLBACK")
-            return False
-        for statement in _TABLES.split(";\n"):
-            db.execute(statement)
-        db.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
-        db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-        db.execute("COMMIT")
-        return True
-    finally:
-        db.close()
+        with closing(connect(path)) as db:
+            if db.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
+                check(db, path)
+                return False
+            db.execute("PRAGMA journal_mode = WAL")  # for good: fleetctl reads while fleetd writes
+            db.execute("BEGIN IMMEDIATE")
+            for statement in _TABLES.split(";\n"):
+                db.execute(statement)
+            db.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
+            db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+            db.execute("COMMIT")
+            return True
+    except sqlite3.Error as exc:
+        told = f"{path} cannot be made a fleetd database ({exc})"
+        raise PermanentError("store.create", f"{told}: choose another --data folder") from exc
 
 
 def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
     """A connection with this house's pragmas, in autocommit mode: transactions are written out."""
-    mode = "ro" if read_only else "rw"
-    uri = f"{path.absolute().as_uri()}?mode={mode}"
+    uri = f"{path.absolute().as_uri()}?mode={'ro' if read_only else 'rw'}"
     db = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False, cached_statements=256)
-    db.execute(f"PRAGMA busy_timeout = {_BUSY_MS}")
-    db.execute("PRAGMA trusted_schema = OFF")
-    if read_only:
-        db.execute("PRAGMA query_only = ON")
-        return db
-    db.execute("PRAGMA journal_mode = WAL")  # fleetctl reads while fleetd writes
-    db.execute("PRAGMA synchronous = FULL")  # in WAL mode anything less acks what a power cut takes back
-    db.execute("PRAGMA cache_size = -65536")  # KiB: the index pages of a small fleet
-    db.execute("PRAGMA journal_size_limit = 67108864")  # a long reader lets the WAL grow; give it back afterwards
+    try:
+        db.execute(f"PRAGMA busy_timeout = {_BUSY_MS}")
+        db.execute("PRAGMA trusted_schema = OFF")
+        for pragma in _READING if read_only else _WRITING:
+            db.execute(f"PRAGMA {pragma}")
+    except sqlite3.Error:
+        db.close()
+        raise
     return db
 
 

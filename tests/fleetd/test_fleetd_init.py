@@ -120,6 +120,16 @@ def test_a_file_that_is_no_database_is_refused(tmp_path: Path, content: bytes) -
     assert path.read_bytes() == content
 
 
+def test_init_over_a_file_that_is_no_database_leaves_it_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "fleet.db"
+    path.write_bytes(b"somebody's notes " * 500)
+    assert server.main(["init", "--data", str(tmp_path)]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+    assert path.read_bytes() == b"somebody's notes " * 500
+
+
 def test_a_reader_cannot_write(tmp_path: Path) -> None:
     path = tmp_path / "fleet.db"
     sqlite_schema.create(path)

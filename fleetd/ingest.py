@@ -92,8 +92,8 @@ async def _read(request: web.Request, size: int) -> bytes:
                     raise _too_large()
     except TimeoutError as exc:
         raise Refusal(408, "timeout", "the body did not arrive in time") from exc
-    except web.RequestPayloadError as exc:
-        raise Refusal(400, "http", "the body is broken HTTP") from exc
+    except (web.RequestPayloadError, ConnectionError) as exc:
+        raise Refusal(400, "http", "the body broke off or is broken HTTP") from exc
     return bytes(data)
 
 

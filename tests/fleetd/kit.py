@@ -109,6 +109,10 @@ class Cloud:
         return self.root / "data"
 
     @property
+    def log(self) -> Path:
+        return self.root / "fleetd.log"
+
+    @property
     def command(self) -> list[str]:
         run = [sys.executable, "-m", "fleetd.server", "run"]
         return [*run, "--data", str(self.data), "--listen", "127.0.0.1:0"]
@@ -131,18 +135,19 @@ class Cloud:
 
     @contextmanager
     def running(self) -> Iterator["Cloud"]:
-        with subprocess.Popen(self.command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        with (
+            self.log.open("a") as log,
+            subprocess.Popen(self.command, stdout=subprocess.PIPE, stderr=log, text=True) as process,
+        ):
             assert process.stdout is not None
-            assert process.stderr is not None
             self.process = process
             try:
                 line = process.stdout.readline()
-                assert line.startswith("fleetd listens on https://127.0.0.1:"), process.stderr.read()
+                assert line.startswith("fleetd listens on https://127.0.0.1:"), self.log.read_text()
                 self.url = line.split()[-1]
                 yield self
             finally:
                 process.terminate()
-                process.stderr.read()
 
     async def post(self, session: aiohttp.ClientSession, data: Any, sent: Mapping[str, str]) -> "Reply":
         async with session.post(f"{self.url}/v1/ingest", data=data, headers=sent) as response:

@@ -13,6 +13,7 @@ import msgpack
 import pytest
 
 from fleetd import cli
+from fleetd.ingest import MAX_BODIES_BYTES
 from routerd.model import Segment, Stream
 from routerd.wire import batch
 from routerd.wire.answers import PROTOCOL, PROTOCOL_HEADER, Reaction, meaning
@@ -168,6 +169,30 @@ async def test_a_body_past_the_limit_is_refused_however_it_comes(cloud: Cloud, f
     assert answer.startswith(b"HTTP/1.1 413 ")
     assert f"{PROTOCOL_HEADER}: {PROTOCOL}".encode() in answer
     assert json.loads(answer.partition(b"\r\n\r\n")[2])["error"]["code"] == "too_large"
+
+
+async def test_uploads_beyond_what_memory_may_hold_are_told_to_come_back(cloud: Cloud) -> None:
+    """64 routers that announce 4 MiB and wait fill the room; when they hang up it is free again."""
+    data = pack(run_of(1, 1))
+    sent = headers(data, cloud.token("busy"), host="a", expect="100-continue")
+    sent["Content-Length"] = str(batch.MAX_BATCH_BYTES)
+    port = int(cloud.url.rsplit(":", 1)[1])
+    waiting = []
+    for _ in range(MAX_BODIES_BYTES // batch.MAX_BATCH_BYTES):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=cloud.tls, server_hostname="localhost")
+        writer.write(request_head(sent))
+        assert await reader.readline() == b"HTTP/1.1 100 Continue\r\n"
+        waiting.append(writer)
+    async with cloud.session as session:
+        reply = await cloud.post(session, data, headers(data, cloud.token("busy")))
+        assert (reply.status, error(reply), reply.headers["Retry-After"]) == (503, "busy", "5")
+        for writer in waiting:
+            writer.close()
+            await writer.wait_closed()
+        while (reply := await cloud.post(session, data, headers(data, cloud.token("busy")))).status == 503:
+            pass
+    assert reply.status == 200
+    assert "Traceback" not in cloud.log.read_text(), "a router that hangs up is no error of ours"
 
 
 @pytest.mark.parametrize(

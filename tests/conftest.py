@@ -6,6 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("house", deadline=None, max_examples=60)  # slow machines fail no property
+settings.load_profile("house")
 
 
 @pytest.fixture

@@ -5,9 +5,12 @@ import ctypes
 import fcntl
 import os
 import pty
+import socket
 import struct
 import termios
 import tty
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 SETTLE_S = 0.3  # a reader sets a serial port up, and may flush it, just after opening it
@@ -21,15 +24,16 @@ _libc = ctypes.CDLL(None, use_errno=True)
 class PtyLine:
     """A serial port that a router may open at `path`.
 
-    The slave is in raw mode and held open here too: a reader that goes away neither hangs the line up nor empties it.
-    What nobody reads stays in the kernel (some KiB); when that is full, writing waits, as a port with flow control
-    does. A reader that dies having taken the port for itself (TIOCEXCL) would lock itself out, which no real port
-    does, so every close gives the port back.
+    The slave is in raw mode. A reader that goes away neither hangs the line up nor empties it: what nobody reads stays
+    in the kernel (some KiB); when that is full, writing waits, as a port with flow control does. A reader that dies
+    having taken the port for itself (TIOCEXCL) would lock itself out, which no real port does, so every close gives the
+    port back. The descriptor this needs is parked: no program has a real port open but its reader, and readers look.
     """
 
     def __init__(self, path: str) -> None:
         self._path = Path(path)
-        self._master = self._slave = self._watch = -1
+        self._master = self._watch = -1
+        self._slave: Parked | None = None
         self._taken = asyncio.Event()
 
     @property
@@ -37,10 +41,11 @@ class PtyLine:
         return f"serial {self._path}"
 
     async def open(self) -> None:
-        self._master, self._slave = pty.openpty()
-        tty.setraw(self._slave)
+        self._master, slave = pty.openpty()
+        tty.setraw(slave)
         os.set_blocking(self._master, False)
-        name = os.ttyname(self._slave)
+        name = os.ttyname(slave)
+        self._slave = Parked(slave)
         self._watch = _watch(name)
         asyncio.get_running_loop().add_reader(self._watch, self._noticed)
         self._path.unlink(missing_ok=True)
@@ -53,8 +58,9 @@ class PtyLine:
             assert length == 0, "a file's own events carry no name"
             if mask & _OPENED:
                 self._taken.set()
-            if mask & _CLOSED:
-                fcntl.ioctl(self._slave, termios.TIOCNXCL)
+            if mask & _CLOSED and self._slave:
+                with self._slave.taken() as slave:
+                    fcntl.ioctl(slave, termios.TIOCNXCL)
 
     async def ready(self) -> None:
         await self._taken.wait()
@@ -88,18 +94,47 @@ class PtyLine:
             if empty == EMPTY_LOOKS or not self._taken.is_set():
                 break
             await asyncio.sleep(LOOK_S)
-            empty = 0 if _unread(self._slave) else empty + 1
+            empty = 0 if self._slave and _unread(self._slave) else empty + 1
         self._path.unlink(missing_ok=True)
         if self._watch >= 0:
             asyncio.get_running_loop().remove_reader(self._watch)
-        for fd in (self._watch, self._master, self._slave):
+        for fd in (self._watch, self._master):
             if fd >= 0:
                 os.close(fd)
-        self._master = self._slave = self._watch = -1
+        if self._slave:
+            self._slave.close()
+        self._master = self._watch = -1
+        self._slave = None
 
 
-def _unread(fd: int) -> int:
-    (count,) = struct.unpack("i", fcntl.ioctl(fd, termios.FIONREAD, b"\0\0\0\0"))
+class Parked:
+    """A file kept open in no process's descriptor table: it waits in a socket's queue, as SCM_RIGHTS (unix(7))."""
+
+    def __init__(self, fd: int) -> None:
+        self._in, self._out = socket.socketpair()
+        self._park(fd)
+
+    @contextmanager
+    def taken(self) -> Iterator[int]:
+        """The descriptor, for a moment; only then does /proc show who holds it."""
+        _, (fd,), _, _ = socket.recv_fds(self._out, 1, 1)
+        try:
+            yield fd
+        finally:
+            self._park(fd)
+
+    def _park(self, fd: int) -> None:
+        socket.send_fds(self._in, [b"."], [fd])
+        os.close(fd)
+
+    def close(self) -> None:
+        self._in.close()
+        self._out.close()
+
+
+def _unread(parked: Parked) -> int:
+    with parked.taken() as fd:
+        (count,) = struct.unpack("i", fcntl.ioctl(fd, termios.FIONREAD, b"\0\0\0\0"))
     return int(count)
 
 

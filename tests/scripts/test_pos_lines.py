@@ -45,6 +45,12 @@ class Tap:
         os.close(self.fd)
 
 
+def pty_slaves_open_here() -> set[str]:
+    """By number, as a router would see them; the directory that is read is itself open and gone."""
+    links = {os.path.realpath(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd")}
+    return {os.path.basename(link) for link in links if link.startswith("/dev/pts/")}
+
+
 class Router:
     """A peer on TCP that keeps each connection's bytes apart and can break it at will."""
 
@@ -160,6 +166,16 @@ async def test_a_reader_that_died_with_the_port_to_itself_leaves_it_free(tmp_pat
             await second.until(1)
     await line.close(0.0)
     second.close()
+
+
+async def test_a_serial_line_is_open_in_no_program_but_its_reader(tmp_path: Path) -> None:
+    line = PtyLine(str(tmp_path / "pos"))
+    await line.open()
+    first = Tap(tmp_path / "pos")
+    await line.ready()
+    first.close()
+    assert os.path.basename(os.readlink(tmp_path / "pos")) not in pty_slaves_open_here()
+    await line.close(0.0)
 
 
 async def test_an_unplugged_serial_line_comes_back_at_its_path(tmp_path: Path) -> None:

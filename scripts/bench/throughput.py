@@ -1,0 +1,56 @@
+"""T1: megabytes of t-log per CPU-second of routerd, TCP in to acked over TLS; M2: what the run leaves in memory."""
+
+import time
+
+from scripts.bench import recordings
+from scripts.bench.cases import Run
+from scripts.bench.process import Peak, cpu_s, memory_mib
+from scripts.bench.stack import Router, push, running, source
+from scripts.bench.table import AT_LEAST, AT_MOST, Row, Target
+
+_T1 = Target("T1", AT_LEAST, 15)
+_M2 = Target("M2", AT_MOST, 4)
+_DEADLINE_S = 180.0
+_MB = 1e6
+
+
+def measure(run: Run) -> list[Row]:
+    data = recordings.stream("transset-stream", int(run.scaled(48e6, 3e6)))
+    records = len(recordings.frames(data, recordings.COMMANDER))
+    till = source("till", recordings.COMMANDER)
+    warm = recordings.stream("transset-stream", 20_000, seed=2)
+    warm_records = len(recordings.frames(warm, recordings.COMMANDER))
+    with running(run.scratch, [till]) as (router, _):
+        push(till.port, warm)
+        router.drained(warm_records, 30.0)
+        before = memory_mib(router.pid)
+        cpu, began = cpu_s(router.pid), time.monotonic()
+        with Peak(router.pid) as peak:
+            push(till.port, data)
+            router.drained(warm_records + records, _DEADLINE_S)
+        wall_s, spent_s = time.monotonic() - began, cpu_s(router.pid) - cpu
+        rows = _speed(router, len(data), records, spent_s, wall_s)
+        time.sleep(1.0)
+        after = memory_mib(router.pid)
+    return [*rows, *growth("throughput run", before, peak, after)]
+
+
+def growth(name: str, before: tuple[float, float], peak: Peak, after: tuple[float, float]) -> list[Row]:
+    """M2 for one run: what private memory grew by, at its peak and when all was done."""
+    note = f"private {before[1]:.1f} MiB before; resident {before[0]:.1f} before, {after[0]:.1f} after"
+    return [
+        Row(f"memory growth at the peak of: {name}", peak.private_mib - before[1], "MiB", target=_M2, note=note),
+        Row(f"memory growth after: {name}", after[1] - before[1], "MiB", target=_M2),
+    ]
+
+
+def _speed(router: Router, size: int, records: int, spent_s: float, wall_s: float) -> list[Row]:
+    status = router.status()
+    note = (
+        f"{records} records of {size // records} B; {wall_s:.1f} s of wall beside fleetd on the same CPUs; "
+        f"{status['spool']['flash_bytes'] / _MB:.1f} MB went to flash meanwhile, {status['sum']['gaps']} gaps"
+    )
+    return [
+        Row("t-log per CPU-second of routerd", size / _MB / spent_s, "MB", target=_T1, note=note),
+        Row("records per CPU-second of routerd", records / spent_s, ""),
+    ]

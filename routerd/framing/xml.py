@@ -95,8 +95,7 @@ class XmlElement:
         else:
             window.skip(end)
             window.flush()
-        if end > window.head:
-            window.frame(end, envelope=True)
+        self._end_envelope(end)
         self._set_root(b"")
         self._reset()
         return window.clear()
@@ -196,8 +195,12 @@ class XmlElement:
         return True
 
     def _end_envelope(self, end: int) -> None:
-        if end > self._window.head:
-            self._window.frame(end, envelope=True)
+        window = self._window
+        if end > window.head:
+            if _NO_XML.search(window.data, window.head, end):  # garbage in which something looked like a tag
+                window.damage(end, "unframed")
+            else:
+                window.frame(end, envelope=True)
         self._envelope = False
 
     def _regain(self) -> bool:

@@ -36,8 +36,8 @@ _CAPTIVE = Meaning(
     "something between router and cloud answers in its place: check the internet line",
 )
 _LATER = Meaning(Reaction.RETRY, "cloud.unavailable", "the cloud has trouble: nothing to do here, it is retried")
+_UNREADABLE = Meaning(Reaction.QUARANTINE, "cloud.batch_invalid", "the cloud cannot read a segment: it is set aside")
 _BY_STATUS = {
-    400: Meaning(Reaction.QUARANTINE, "cloud.batch_invalid", "the cloud cannot read a segment: see routerctl status"),
     401: Meaning(Reaction.HOLD, "cloud.refused", "the cloud does not know this key: check the device's registration"),
     403: Meaning(Reaction.HOLD, "cloud.refused", "the cloud has disabled this device: ask support"),
     404: _LATER,  # a wrong route or a proxy, never a statement about the data
@@ -45,12 +45,13 @@ _BY_STATUS = {
     409: _LATER,
     413: Meaning(Reaction.HALVE, "cloud.too_large", "the cloud wants smaller batches"),
     415: Meaning(Reaction.PLAIN, "cloud.encoding", "the cloud does not read this codec: sending plain zlib"),
-    422: Meaning(Reaction.QUARANTINE, "cloud.batch_invalid", "the cloud cannot read a segment: see routerctl status"),
     426: Meaning(Reaction.HOLD, "cloud.incompatible", "the cloud speaks another protocol version: update routerd"),
     429: Meaning(Reaction.RETRY, "cloud.busy", "the cloud asked for a pause: nothing to do here"),
     503: Meaning(Reaction.RETRY, "cloud.busy", "the cloud asked for a pause: nothing to do here"),
 }
 _BY_CODE = {
+    (400, "batch_invalid"): _UNREADABLE,
+    (422, "batch_invalid"): _UNREADABLE,
     (400, "digest_mismatch"): Meaning(
         Reaction.RETRY, "cloud.damaged", "uploads arrive damaged: check the internet line"
     ),

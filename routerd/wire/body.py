@@ -41,7 +41,8 @@ def records(body: bytes, stream: Stream, first_seq: int) -> Iterator[Record]:
             continue
         if head is None:
             raise CorruptError("body.headless", "a record stands before the first clock head")
-        yield Record(stream, seq, _stamp(head, item[1]), _draft(item))
+        draft = _draft(item)  # first: it knows that the item is long enough
+        yield Record(stream, seq, _stamp(head, item[1]), draft)
         seq += 1
 
 

@@ -153,8 +153,8 @@ class _PackagedZstd:
     def decompress(self, payload: bytes, content: bytes, limit: int) -> bytes:
         stream = self._zstd.ZstdDecompressor(dict_data=self._dictionary(content)).decompressobj()
         try:
-            if self._zstd.frame_content_size(payload) > limit:
-                raise ValueError("the zstd frame holds more than was declared")
+            if self._zstd.frame_content_size(payload) != limit:  # -1 when it does not say: then nothing bounds it
+                raise ValueError("the zstd frame does not hold what was declared")
             body = bytes(stream.decompress(payload))
         except self._zstd.ZstdError as exc:
             raise ValueError(str(exc)) from exc

@@ -82,15 +82,21 @@ def run(arguments: argparse.Namespace) -> int:
         content = sys.stdin.buffer.read() if str(arguments.file) == "-" else arguments.file.read_bytes()
     except OSError as exc:
         raise PermanentError("frame.unreadable", f"{arguments.file}: {exc.strerror}") from exc
-    dialect = arguments.dialect or _DIALECTS.get(arguments.framer or "", "") or tlog.sniff(content)
-    framer = arguments.framer or _FRAMERS.get(dialect, "text")
-    if arguments.framer == "xml-element" and dialect not in _BY_DIALECT:
-        dialect = ""
-    options = {**_OPTIONS.get(dialect, {}), **_options(arguments.option)}
+    framer, dialect, options = guess(content, arguments.framer, arguments.dialect)
+    options = {**options, **_options(arguments.option)}
     elements = tlog.DIALECTS[dialect].elements if dialect else ()
     findings = examine(content, build(framer, options, elements), Findings(framer, dialect), arguments)
     sys.stdout.write(json.dumps(findings.document()) + "\n" if arguments.json else render(findings))
     return int(findings.noise_bytes > 0 or findings.pending_bytes > 0)
+
+
+def guess(content: bytes, framer: str | None = None, dialect: str | None = None) -> tuple[str, str, Mapping[str, str]]:
+    """(framer, dialect, framer options) to read a recording with; what is given stays. An empty dialect: each frame
+    decides."""
+    name = dialect or _DIALECTS.get(framer or "", "") or tlog.sniff(content)
+    if framer == "xml-element" and name not in _BY_DIALECT:
+        name = ""
+    return framer or _FRAMERS.get(name, "text"), name, _OPTIONS.get(name, {})
 
 
 def examine(content: bytes, framer: Framer, findings: Findings, arguments: argparse.Namespace) -> Findings:

@@ -28,6 +28,9 @@ class _Open:
     inner: list[tuple[int, int]] = field(default_factory=list)
 
 
+_NO_XML = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f]")  # XML 1.0, 2.2: these stand in no document
+
+
 class XmlElement:
     """A frame is one record element with the white space before it, sent out the moment its last `>` arrives.
 

@@ -4,14 +4,15 @@
     <source>.<epoch>.<first seq>.seg    sealed segment (wire.batch.pack_segment), until its ack or its frame on flash
     <source>.tail                       bytes of an unfinished frame, for links that survive us (serial)
 
-A tail file begins with `>QQ`: the epoch, and the sequence number the next record had when the tail was last cut. So a
-kill between storing a record and cutting the tail is seen, and the record is not made twice. The tail is masked as
-it is written.
+A tail file begins with `>QQI`: the epoch, the sequence number the next record had when the tail was last cut, and how
+many of the first pieces in it are records already. So a kill between storing a record and cutting the tail is seen,
+and the record is not made twice. The tail is masked as it is written.
 """
 
 import logging
 import os
 import struct
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from routerd.wire.batch import unpack_segments
 
 log = logging.getLogger("routerd.spool")
 
-_TAIL = struct.Struct(">QQ")
+_TAIL = struct.Struct(">QQI")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +95,7 @@ class HotFiles:
         try:
             fd = self._tail_fd(stream.source)
             if offset == 0:
-                os.pwrite(fd, _TAIL.pack(stream.epoch, next_seq), 0)
+                os.pwrite(fd, _TAIL.pack(stream.epoch, next_seq, 0), 0)
             os.pwrite(fd, masked, _TAIL.size + offset)
         except OSError as exc:
             self._failed(exc)
@@ -103,7 +104,7 @@ class HotFiles:
         """The tail is now `masked`, and everything before it is in records below `next_seq`."""
         try:
             fd = self._tail_fd(stream.source)
-            content = _TAIL.pack(stream.epoch, next_seq) + masked
+            content = _TAIL.pack(stream.epoch, next_seq, 0) + masked
             os.pwrite(fd, content, 0)
             os.ftruncate(fd, len(content))
         except OSError as exc:
@@ -124,14 +125,16 @@ class HotFiles:
             leftovers.append(Leftover(Stream(source, int(epoch)), int(first_seq), path.read_bytes(), path))
         return segments, leftovers
 
-    def read_tail(self, source: str) -> tuple[int, int, bytes]:
-        """(epoch, next seq, pending) of a source's tail; zeros and nothing if there is none."""
-        path = self.directory / f"{source}.tail"
+    def take_over_tail(self, stream: Stream, last_seq: Mapping[Stream, int]) -> Tail:
+        """The tail of a former daemon, from now on that of `stream`; `last_seq` holds what is known of older streams."""
+        path = self.directory / f"{stream.source}.tail"
         content = path.read_bytes() if path.exists() else b""
-        if len(content) < _TAIL.size:
-            return 0, 0, b""
-        epoch, next_seq = _TAIL.unpack_from(content)
-        return epoch, next_seq, content[_TAIL.size :]
+        if len(content) <= _TAIL.size:
+            return Tail(b"", 0)
+        epoch, next_seq, skip = _TAIL.unpack_from(content)
+        skip += max(0, last_seq.get(Stream(stream.source, epoch), 0) + 1 - next_seq)
+        os.pwrite(self._tail_fd(stream.source), _TAIL.pack(stream.epoch, 1, skip), 0)
+        return Tail(content[_TAIL.size :], skip)
 
     def _path(self, stream: Stream, first_seq: int, suffix: str) -> Path:
         return self.directory / f"{stream.source}.{stream.epoch}.{first_seq:012}.{suffix}"

@@ -9,7 +9,7 @@ from pathlib import Path
 from routerd.config import SpoolConfig
 from routerd.errors import PermanentError
 from routerd.fsio import is_ram, private_directory
-from routerd.model import Segment, SegmentInfo
+from routerd.model import Segment, SegmentInfo, Stream
 from routerd.spool.hot import HotFiles, Tail
 from routerd.spool.index import Held, Index, uncovered
 from routerd.spool.ring import Recovered, Ring
@@ -64,18 +64,17 @@ def hot_segments(files: HotFiles, writer: Writer, on_flash: set[SegmentInfo]) ->
     return sorted(found, key=lambda segment: (segment.info.stream.epoch, segment.info.first_seq))
 
 
-def tails(files: HotFiles, infos: Iterable[SegmentInfo]) -> dict[str, Tail]:
+def tails(files: HotFiles, writer: Writer, infos: Iterable[SegmentInfo]) -> dict[str, Tail]:
     """What each framer had pending, and how many of the pieces it will yield are records already."""
-    last: dict[tuple[str, int], int] = {}
+    last: dict[Stream, int] = {}
     for info in infos:
-        key = (info.stream.source, info.stream.epoch)
-        last[key] = max(last.get(key, 0), info.last_seq)
+        last[info.stream] = max(last.get(info.stream, 0), info.last_seq)
     found = {}
     for path in files.directory.glob("*.tail"):
-        epoch, next_seq, pending = files.read_tail(path.stem)
-        if pending:
-            skip = max(0, last.get((path.stem, epoch), 0) + 1 - next_seq)
-            found[path.stem] = Tail(pending, skip)
+        source = path.stem
+        found[source] = files.take_over_tail(
+            writer.stream(source), lambda epoch, source=source: last.get(Stream(source, epoch), 0)
+        )
     return found
 
 

@@ -90,7 +90,7 @@ class Spool:
         for segment in recovered:
             self._tally.capture(segment.info.stream.source, segment.info.count, 0)
             self._index.add_hot(Held(segment.info, pack_segment(segment), 0))
-        self._tails = recovery.tails(self._files, [held.info for held in self._index])
+        self._tails = recovery.tails(self._files, self._writer, [held.info for held in self._index])
         await self._count_quarantined()
         self._ready()
 

@@ -1,0 +1,379 @@
+"""The spool's invariants, one by one, on real files with a clock that stands until it is moved."""
+
+import os
+from collections.abc import AsyncIterator, Awaitable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from routerd.conditions import Conditions
+from routerd.config import SpoolConfig
+from routerd.errors import PermanentError
+from routerd.model import GAP, RECORD, Draft, Gap
+from routerd.spool.hot import Tail
+from routerd.spool.index import Held
+from routerd.spool.spool import Spool
+from routerd.wire import batch, body
+from routerd.wire.codec import Codebook
+from tests.fakes.clock import FakeClock
+
+Taken = list[tuple[Held, bytes]]
+BOOK = Codebook({})
+
+
+class House:
+    """One machine: its clock, its directories, and the daemon's spool of the moment."""
+
+    def __init__(self, data_dir: Path, hot_dir: Path) -> None:
+        self.clock = FakeClock()
+        self.conditions = Conditions(self.clock)
+        self.config = SpoolConfig(data_dir, hot_dir, ring_mb=1, ephemeral=True)
+        self.spool: Spool
+        self._open: list[Spool] = []
+
+    async def start(self, **changes: object) -> Spool:
+        self.config = replace(self.config, **changes)  # type: ignore[arg-type]
+        self.spool = Spool(self.config, self.clock, self.conditions, BOOK, frozenset({"serial"}))
+        self._open.append(self.spool)
+        await self.spool.open({})
+        return self.spool
+
+    async def crash(self) -> None:
+        """What SIGKILL leaves: files as they are, locks gone."""
+        for fd in self.spool._locks:
+            os.close(fd)
+        if self.spool._keeper.ring:
+            await self.spool._keeper.ring.close()
+        self._open.remove(self.spool)
+
+    async def end(self) -> None:
+        for spool in self._open:
+            await spool.close()
+
+    def sell(self, *numbers: int, source: str = "till", size: int = 100) -> None:
+        for number in numbers:
+            data = f"{number:06}".encode() + os.urandom(size // 2).hex().encode()
+            self.spool.append(source, [Draft(RECORD, data, f"id-{number}")], self.clock.stamp())
+
+    async def pass_time(self, seconds: float) -> None:
+        self.clock.move(seconds)
+        await self.spool.tend()
+
+
+@pytest.fixture
+async def house(tmp_path: Path, ram_dir: Path) -> AsyncIterator[House]:
+    made = House(tmp_path / "data", ram_dir)
+    yield made
+    await made.end()
+
+
+def sold(taken: Taken) -> list[int]:
+    """The numbers sold, in the order they were handed out."""
+    numbers = []
+    for _, packed in taken:
+        for segment in batch.unpack_segments(packed):
+            info = segment.info
+            content = BOOK.decompress(segment.payload, info.codec, info.dict_id, info.raw_bytes)
+            found = body.records(content, info.stream, info.first_seq)
+            numbers += [int(record.draft.data[:6]) for record in found if record.draft.kind == RECORD]
+    return numbers
+
+
+async def everything(spool: Spool) -> Taken:
+    taken = spool.take_live(1 << 30)
+    while more := await spool.take_backlog(1 << 16):
+        taken = [*more, *taken]
+    return taken
+
+
+def total(spool: Spool) -> dict[str, int]:
+    counts = spool.snapshot().counts
+    assert all(count.balances for count in counts.values()), counts
+    names = ("captured", "processed", "uploaded", "queued", "quarantined", "gaps")
+    return {name: sum(getattr(count, name) for count in counts.values()) for name in names}
+
+
+async def test_what_is_acknowledged_in_time_never_touches_flash(house: House) -> None:
+    spool = await house.start()
+    before = (house.config.data_dir / "ring.db").read_bytes()
+    for number in range(1, 50):
+        house.sell(number)
+        await house.pass_time(0.3)
+        for held, _ in spool.take_live(1 << 20):
+            spool.settle(held)
+    await house.pass_time(10)
+    assert (house.config.data_dir / "ring.db").read_bytes() == before
+    assert total(spool) == {"captured": 49, "processed": 0, "uploaded": 49, "queued": 0, "quarantined": 0, "gaps": 0}
+    assert not list(house.config.hot_dir.glob("*.seg"))
+
+
+async def test_what_is_not_acknowledged_is_on_flash_at_the_deadline(house: House) -> None:
+    spool = await house.start()
+    house.sell(1, 2, 3)
+    await house.pass_time(0.3)
+    assert spool.snapshot().flash_writes == 0
+    await house.pass_time(1.45)
+    snapshot = spool.snapshot()
+    assert (snapshot.flash_writes, snapshot.cold_segments, snapshot.hot_segments) == (1, 1, 0)
+    assert snapshot.flash_bytes == 4096
+    assert sold(await spool.take_backlog(1 << 20)) == [1, 2, 3]
+
+
+async def test_idle_writes_nothing(house: House) -> None:
+    spool = await house.start()
+    house.sell(1)
+    await house.pass_time(3)
+    files = [*house.config.data_dir.iterdir(), *house.config.hot_dir.iterdir()]
+    before = {path: path.stat().st_mtime_ns for path in files}
+    for _ in range(100):
+        await house.pass_time(60)
+    assert {path: path.stat().st_mtime_ns for path in files} == before
+    assert spool._next_due_ns() is None
+
+
+@pytest.mark.parametrize("age_s", [0.0, 0.3, 1.8, 100.0])
+async def test_a_kill_loses_nothing_and_numbers_are_never_used_again(house: House, age_s: float) -> None:
+    spool = await house.start()
+    house.sell(1, 2, 3)
+    await house.pass_time(age_s)
+    house.sell(4)
+    first_epoch = spool._writer.stream("till").epoch
+    await house.crash()
+    spool = await house.start()
+    assert spool._writer.stream("till").epoch > first_epoch
+    assert sorted(sold(await everything(spool))) == [1, 2, 3, 4]
+    assert total(spool)["queued"] == 4
+
+
+async def test_a_kill_between_flash_and_ram_doubles_nothing(house: House) -> None:
+    spool = await house.start()
+    house.sell(1, 2)
+    await house.pass_time(0.3)
+    kept = {path: path.read_bytes() for path in house.config.hot_dir.glob("*.seg")}
+    await house.pass_time(2)
+    for path, content in kept.items():
+        path.write_bytes(content)
+    await house.crash()
+    spool = await house.start()
+    assert sold(await everything(spool)) == [1, 2]
+    assert not list(house.config.hot_dir.glob("*.seg"))
+
+
+async def test_a_half_written_record_in_ram_does_not_hide_the_whole_ones(house: House) -> None:
+    await house.start()
+    house.sell(1, 2, 3)
+    await house.crash()
+    [path] = house.config.hot_dir.glob("*.open")
+    path.write_bytes(path.read_bytes()[:-20])
+    spool = await house.start()
+    assert sold(await everything(spool)) == [1, 2]
+
+
+async def test_a_stop_brings_everything_to_flash(house: House) -> None:
+    spool = await house.start()
+    house.sell(1, 2, 3)
+    await spool.close()
+    house._open.remove(spool)
+    assert not list(house.config.hot_dir.glob("*.open"))
+    assert not list(house.config.hot_dir.glob("*.seg"))
+    spool = await house.start()
+    assert sold(await spool.take_backlog(1 << 20)) == [1, 2, 3]
+
+
+async def test_after_an_outage_a_reboot_sends_nothing_again(house: House) -> None:
+    spool = await house.start()
+    house.sell(*range(1, 30))
+    await house.pass_time(3)
+    for held, _ in await everything(spool):
+        spool.settle(held)
+    await house.pass_time(1)
+    await house.crash()
+    spool = await house.start()
+    assert await everything(spool) == []
+
+
+async def test_a_long_outage_becomes_dense_and_stays_whole_and_in_order(house: House) -> None:
+    spool = await house.start()
+    spool.cloud_is(reachable=False)
+    for number in range(1, 401):
+        house.sell(number, source="till" if number % 2 else "serial")
+        await house.pass_time(2)
+    snapshot = spool.snapshot()
+    assert total(spool)["gaps"] == 0
+    assert snapshot.cold_segments < 200
+    assert snapshot.ring_rows - snapshot.ring_free_rows < 300
+    await house.crash()
+    spool = await house.start()
+    taken = await everything(spool)
+    for source in ("till", "serial"):
+        numbers = sold([pair for pair in taken if pair[0].info.stream.source == source])
+        assert sorted(numbers) == [n for n in range(1, 401) if (n % 2 == 1) == (source == "till")]
+    assert total(spool)["queued"] == 400
+
+
+async def test_a_full_ring_pauses_who_can_wait_and_gives_up_the_oldest_of_who_cannot(house: House) -> None:
+    spool = await house.start()
+    spool.cloud_is(reachable=False)
+    number = 0
+    while spool.has_room("till"):
+        number += 1
+        house.sell(number, source="serial", size=40_000)
+        await house.pass_time(2)
+        assert number < 200
+    assert spool.has_room("serial")
+    assert total(spool)["gaps"] == 0
+    for _ in range(30):
+        number += 1
+        house.sell(number, source="serial", size=40_000)
+        await house.pass_time(2)
+    await house.pass_time(1.75)  # the last gap is sealed
+    lost = total(spool)["gaps"]
+    assert 0 < lost < number
+    taken = await everything(spool)
+    numbers = sorted(sold(taken))
+    assert numbers == list(range(lost + 1, number + 1))
+    declared = [gap for gap in gaps(taken) if gap.cause == "spool.full"]
+    assert sum(gap.count for gap in declared) == lost
+    assert {c.code for c in house.conditions.snapshot()} >= {"spool.lost"}
+
+
+def gaps(taken: Taken) -> list[Gap]:
+    found = []
+    for _, packed in taken:
+        [segment] = batch.unpack_segments(packed)
+        info = segment.info
+        content = BOOK.decompress(segment.payload, info.codec, info.dict_id, info.raw_bytes)
+        for record in body.records(content, info.stream, info.first_seq):
+            if record.draft.kind == GAP:
+                found.append(body.unpack_gap(record.draft.data))
+    return found
+
+
+async def test_room_returns_when_acks_make_some(house: House) -> None:
+    spool = await house.start(hot_limit_kb=256, safe_within_s=60.0)
+    number = 0
+    while spool.has_room("till"):
+        number += 1
+        house.sell(number, size=60_000)
+    waiter: Awaitable[None] = spool.room("till")
+    for held, _ in spool.take_live(1 << 30):
+        spool.settle(held)
+    await waiter
+    assert spool.has_room("till")
+
+
+async def test_a_refused_segment_is_kept_aside_through_a_restart_and_the_others_go_on(house: House) -> None:
+    spool = await house.start()
+    house.sell(1)
+    await house.pass_time(0.3)
+    house.sell(2)
+    await house.pass_time(0.3)
+    (bad, packed), (good, _) = spool.take_live(1 << 20)
+    [segment] = batch.unpack_segments(packed)
+    await spool.quarantine(bad, segment, "cloud.segment_invalid")
+    spool.settle(good)
+    assert total(spool) == {"captured": 2, "processed": 0, "uploaded": 1, "queued": 0, "quarantined": 1, "gaps": 0}
+    await house.crash()
+    spool = await house.start()
+    assert total(spool)["quarantined"] == 1
+    assert await everything(spool) == []
+
+
+async def test_released_segments_wait_again_in_their_place(house: House) -> None:
+    spool = await house.start()
+    for number in (1, 2):
+        house.sell(number)
+        await house.pass_time(0.3)
+    taken = spool.take_live(1 << 20)
+    assert spool.take_live(1 << 20) == []
+    spool.release([held for held, _ in taken])
+    assert sold(spool.take_live(1 << 20)) == [1, 2]
+
+
+async def test_an_ack_that_comes_after_the_deadline_frees_the_flash_copy(house: House) -> None:
+    spool = await house.start()
+    house.sell(1)
+    await house.pass_time(0.3)
+    [(held, _)] = spool.take_live(1 << 20)
+    await house.pass_time(3)
+    assert spool.snapshot().cold_segments == 1
+    spool.settle(held)
+    snapshot = spool.snapshot()
+    assert (snapshot.cold_segments, snapshot.ring_free_rows) == (0, snapshot.ring_rows)
+    assert total(spool)["uploaded"] == 1
+
+
+async def test_processed_follows_the_watermark(house: House) -> None:
+    spool = await house.start()
+    house.sell(1, 2, 3, 4)
+    await house.pass_time(0.3)
+    [(held, _)] = spool.take_live(1 << 20)
+    spool.settle(held)
+    spool.process(held.info.stream, 3)
+    assert (total(spool)["uploaded"], total(spool)["processed"]) == (1, 3)
+    spool.process(held.info.stream, 1)
+    assert total(spool)["processed"] == 3
+    spool.process(held.info.stream, 4)
+    assert total(spool)["processed"] == 4
+
+
+async def test_a_disk_that_takes_nothing_is_said_and_mended(house: House, tmp_path: Path) -> None:
+    blocked = tmp_path / "data" / "ring.db"
+    blocked.mkdir(parents=True)
+    spool = await house.start()
+    house.sell(1)
+    await house.pass_time(3)
+    assert "spool.disk" in {c.code for c in house.conditions.snapshot()}
+    assert sold(spool.take_live(1 << 20)) == [1]
+    blocked.rmdir()
+    await house.pass_time(3)
+    assert "spool.disk" not in {c.code for c in house.conditions.snapshot()}
+
+
+async def test_a_tail_survives_a_kill(house: House) -> None:
+    spool = await house.start()
+    spool.grow_tail("serial", 0, b"half a tick")
+    spool.grow_tail("serial", 6, b" ticket and more")
+    await house.crash()
+    spool = await house.start()
+    assert spool.tail("serial") == Tail(b"half a ticket and more", 0)
+    assert spool.tail("serial") == Tail(b"", 0)
+
+
+async def test_a_record_stored_just_before_a_kill_is_not_made_again_from_the_tail(house: House) -> None:
+    spool = await house.start()
+    house.sell(1, source="serial")
+    spool.cut_tail("serial", b"tick")
+    spool.grow_tail("serial", 4, b"et 2\nticket 3")
+    house.sell(2, source="serial")  # stored; the kill comes before the tail is cut
+    await house.crash()
+    for _ in range(3):  # also when the next daemons die before they read the line, and the record is long in the cloud
+        spool = await house.start()
+        for held, _ in await everything(spool):
+            spool.settle(held)
+        await house.crash()
+    spool = await house.start()
+    assert spool.tail("serial") == Tail(b"ticket 2\nticket 3", 1)
+
+
+async def test_a_spool_in_ram_is_refused_unless_it_was_asked_for(ram_dir: Path) -> None:
+    config = SpoolConfig(ram_dir / "data", ram_dir / "hot")
+    clock = FakeClock()
+    with pytest.raises(PermanentError, match="power cut"):
+        await Spool(config, clock, Conditions(clock), BOOK, frozenset()).open({})
+
+
+async def test_a_hot_tier_that_would_wear_flash_is_refused(ram_dir: Path) -> None:
+    config = SpoolConfig(ram_dir / "data", Path("/var/tmp/routerd-no-ram"), ephemeral=True)
+    clock = FakeClock()
+    with pytest.raises(PermanentError, match="wear the flash"):
+        await Spool(config, clock, Conditions(clock), BOOK, frozenset()).open({})
+    Path("/var/tmp/routerd-no-ram").rmdir()
+
+
+async def test_two_daemons_never_share_a_spool(house: House) -> None:
+    await house.start()
+    other = Spool(house.config, house.clock, house.conditions, BOOK, frozenset())
+    with pytest.raises(PermanentError, match="another routerd"):
+        await other.open({})

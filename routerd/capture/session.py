@@ -9,6 +9,8 @@ from routerd.model import ENVELOPE, NOISE, RECORD, Draft, Stamp
 from routerd.tlog import DIALECTS, Dialect, mask, sniff
 
 _OVERLAP = 256  # longer than any card number or track with its context: a cut between two reads hides none
+_READABLE = ("text", "vsi")  # every byte of these is for a person's eye, so a wrong baud rate shows inside frames
+_NEVER_PRINTED = bytes({*range(0x20), 0x7F} - set(b"\x02\x03\t\n\f\r\x1b"))
 
 
 class Store(Protocol):
@@ -22,7 +24,10 @@ class Store(Protocol):
 
 
 class Meter:
-    """What a source has read since the start; sessions add to it, snapshots read it."""
+    """What a source has read since the start; sessions add to it, snapshots read it.
+
+    `noise_bytes` counts what made no frame, and what stands in a frame of text without being text.
+    """
 
     def __init__(self) -> None:
         self.bytes_read = 0
@@ -111,7 +116,10 @@ class StreamSession:
             return Draft(NOISE, data, pos_kind=piece.reason)
         if piece.envelope:
             return Draft(ENVELOPE, data)
-        facts = self._recognised(data).describe(data)
+        dialect = self._recognised(data)
+        if dialect.name in _READABLE:
+            self._meter.noise_bytes += len(data) - len(data.translate(None, _NEVER_PRINTED))
+        facts = dialect.describe(data)
         return Draft(RECORD, data, facts.identity, facts.pos_time, facts.kind)
 
     def _recognised(self, data: bytes) -> Dialect:

@@ -17,6 +17,7 @@ FAMILIES = (("trans",), NAXML_EVENTS, ("Transaction",))
 NEVER_NEST = frozenset(("trans", *NAXML_EVENTS))  # a second one inside means that an end tag was lost
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_NO_XML = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f]")  # XML 1.0, 2.2: these stand in no document
 _SEARCHES_KEPT = 32  # a document has one prefix and a handful of record names
 
 
@@ -26,9 +27,6 @@ class _Open:
 
     start: int
     inner: list[tuple[int, int]] = field(default_factory=list)
-
-
-_NO_XML = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f]")  # XML 1.0, 2.2: these stand in no document
 
 
 class XmlElement:

@@ -126,7 +126,7 @@ class HotFiles:
         return segments, leftovers
 
     def take_over_tail(self, stream: Stream, last_seq: Mapping[Stream, int]) -> Tail:
-        """The tail of a former daemon, from now on that of `stream`; `last_seq` holds what is known of older streams."""
+        """The tail of a former daemon, from now on `stream`'s; `last_seq` holds what is known of older streams."""
         path = self.directory / f"{stream.source}.tail"
         content = path.read_bytes() if path.exists() else b""
         if len(content) <= _TAIL.size:

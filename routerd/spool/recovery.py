@@ -69,13 +69,8 @@ def tails(files: HotFiles, writer: Writer, infos: Iterable[SegmentInfo]) -> dict
     last: dict[Stream, int] = {}
     for info in infos:
         last[info.stream] = max(last.get(info.stream, 0), info.last_seq)
-    found = {}
-    for path in files.directory.glob("*.tail"):
-        source = path.stem
-        found[source] = files.take_over_tail(
-            writer.stream(source), lambda epoch, source=source: last.get(Stream(source, epoch), 0)
-        )
-    return found
+    sources = [path.stem for path in files.directory.glob("*.tail")]
+    return {source: files.take_over_tail(writer.stream(source), last) for source in sources}
 
 
 def emergency_epoch() -> int:

@@ -45,7 +45,7 @@ async def good_goes_on(router: Router, port: int) -> None:
     await router.until(lambda s: source_of(s, "good")["sum"]["processed"] >= 200)
 
 
-@pytest.mark.parametrize("framer", ["esc-journal", "xml-element", "vsi-add", "length-prefix"])
+@pytest.mark.parametrize("framer", ["esc-journal", "xml-element", "vsi-add", "text"])
 async def test_random_bytes_are_noise_that_is_kept_and_named(router: Router, good_port: int, framer: str) -> None:
     port = free_port()
     router.sections += tcp_source("noisy", port, framer)

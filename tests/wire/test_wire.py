@@ -1,5 +1,7 @@
 """What travels is decoded as it was encoded, and hostile bytes are told apart from it."""
 
+import contextlib
+
 import msgpack
 import pytest
 from hypothesis import given
@@ -67,19 +69,13 @@ def test_any_flipped_byte_of_a_segment_is_noticed() -> None:
 @given(st.binary(max_size=300))
 def test_hostile_bytes_raise_corrupt_error_and_nothing_else(data: bytes) -> None:
     for decode in (batch.unpack_batch, batch.unpack_answer, batch.unpack_segments, body.unpack_gap):
-        try:
+        with contextlib.suppress(CorruptError):
             decode(data)
-        except CorruptError:
-            pass
     for name in BOOK.codecs:
-        try:
+        with contextlib.suppress(CorruptError):
             BOOK.decompress(data, name, 0, 100)
-        except CorruptError:
-            pass
-    try:
+    with contextlib.suppress(CorruptError):
         list(body.records(data, STREAM, 1))
-    except CorruptError:
-        pass
 
 
 @pytest.mark.parametrize("name", [codec.ZLIB, codec.ZSTD])

@@ -1,0 +1,71 @@
+"""What fleetctl says: the only witness the comparison hears. Shell."""
+
+import base64
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from scripts.demo.compare import Kept
+from scripts.demo.processes import DemoError, outcome
+
+_INCOMPLETE = 1  # fleetctl's status for holes: an answer, not a failure
+
+
+@dataclass(frozen=True, slots=True)
+class Cloud:
+    """Everything the cloud holds of the demo's one device."""
+
+    kept: list[Kept]
+    streams: list[dict[str, Any]]
+    conflicts: int
+    invalid: int
+    gaps: int
+    captured: dict[str, bytes]  # by source: the records' bytes in order of capture, over all runs of routerd
+
+    @property
+    def records(self) -> int:
+        """Everything routerd ever captured and delivered: also copies, envelopes and noise."""
+        return sum(stream["records"] for stream in self.streams)
+
+    @property
+    def holes(self) -> int:
+        return sum(stream["missing"] for stream in self.streams)
+
+    @property
+    def captured_bytes(self) -> int:
+        return sum(map(len, self.captured.values()))
+
+
+async def ask(data: Path, device: str) -> Cloud:
+    """Raises DemoError when fleetctl does."""
+
+    async def rows(*words: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = json.loads(await fleetctl(data, "--json", *words))
+        return found
+
+    streams = await rows("streams")
+    return Cloud(
+        [kept(row) for row in await rows("transactions", "--raw")],
+        streams,
+        conflicts=len(await rows("conflicts")),
+        invalid=len(await rows("invalid")),
+        gaps=len(await rows("gaps")),
+        captured={
+            source: await fleetctl(data, "reconstruct", "--device", device, "--source", source)
+            for source in sorted({stream["source"] for stream in streams})
+        },
+    )
+
+
+def kept(row: dict[str, Any]) -> Kept:
+    """A row of `fleetctl --json transactions --raw`."""
+    data = base64.b64decode(row["raw"])
+    return Kept(row["source"], row["identity"], data, row["copies"], row["received_ms"])
+
+
+async def fleetctl(data: Path, *words: str) -> bytes:
+    code, out, err = await outcome("fleetd.cli", "--data", str(data), *words)
+    if code not in (0, _INCOMPLETE):
+        raise DemoError(f"fleetctl {' '.join(words)} failed: {err.strip()}")
+    return out

@@ -1,0 +1,82 @@
+"""What happens when, in seconds after the first ticket. Pure: the same seed makes the same plan."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+SECONDS = 45.0  # of selling; setting up, draining and comparing make it a minute
+MIN_SECONDS = 10.0  # below, a cut and a kill leave no time to recover before the end
+CUT_SHARES = (0.35, 0.62)  # of the selling time: the WAN is away in the middle
+KILL_SHARES = (0.12, 0.75)  # the kill falls before, into or after the cut; the rest is for coming back
+AROUND_S = 12.0  # what setting up, draining and comparing take together; only the progress bar believes it
+DEADLINE_SLACK_S = 100.0  # a machine that is so slow is broken: say so rather than hang
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One till. `option` is the simulator's for it, `rows` are routerd's configuration but for the link's place."""
+
+    name: str
+    says: str
+    option: str
+    link: str
+    rows: tuple[tuple[str, str], ...]
+
+
+SOURCES = (
+    Source("serial-1", "serial, ESC journal", "--serial", "serial", (("framer", '"esc-journal"'),)),
+    Source(
+        "xml-tcp-2",
+        "POS dials, XML",
+        "--xml-tcp",
+        "tcp-listen",
+        (("framer", '"xml-element"'), ("dialect", '"transset"')),
+    ),
+    Source(
+        "text-tcp-3",
+        "routerd dials, text",
+        "--text-tcp",
+        "tcp-connect",
+        (
+            ("framer", '"text"'),
+            (
+                "framer_options",
+                '{ start = "*** TICKET START ***", end = "*** TICKET END ***", line = "\\\\r\\\\n" }',
+            ),
+        ),
+    ),
+    Source(
+        "stx-tcp-4",
+        "POS dials, STX/ETX",
+        "--stx-tcp",
+        "tcp-listen",
+        (("framer", '"text"'), ("framer_options", '{ mode = "stx" }')),
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """`cut_s` is (from, until); None for what shall not happen."""
+
+    seed: int
+    seconds: float
+    rate: float
+    cut_s: tuple[float, float] | None
+    kill_s: float | None
+    tlog: Path | None = None
+
+    @property
+    def expected_s(self) -> float:
+        return self.seconds + AROUND_S
+
+    @property
+    def deadline_s(self) -> float:
+        return self.seconds + DEADLINE_SLACK_S
+
+
+def draw(seed: int, seconds: float, rate: float, *, cut: bool = True, kill: bool = True) -> Plan:
+    """The plan of a seed."""
+    at_s = round(Random(seed).uniform(*KILL_SHARES) * seconds, 1)
+    cut_s = (round(CUT_SHARES[0] * seconds, 1), round(CUT_SHARES[1] * seconds, 1))
+    return Plan(seed, seconds, rate, cut_s if cut else None, at_s if kill else None)

@@ -1,0 +1,118 @@
+"""The local socket and the status document."""
+
+import asyncio
+import json
+import stat
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from routerd.cli import show
+from routerd.conditions import Conditions
+from routerd.control import status
+from routerd.control.server import Control
+from routerd.errors import PermanentError
+from routerd.spool.tally import Counts
+from tests.fakes.clock import FakeClock
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    name: str
+    state: str = "up"
+    link: str = "tcp on 127.0.0.1:1"
+    trouble: str = ""
+    last_record_s: float | None = 3.0
+
+
+SPOOL = {
+    "in_flight": 1,
+    "hot_segments": 1,
+    "cold_segments": 0,
+    "oldest_waiting_s": 1.0,
+    "ring_rows": 10,
+    "ring_free_rows": 4,
+    "flash_bytes": 4096,
+}
+PARTS = status.Parts(
+    version="1.2.3",
+    device="store-7",
+    uptime_s=75.0,
+    counts={"till": Counts(5, 1, 1, 1, 1, 1), "gone": Counts(2, 0, 0, 2)},
+    no_counts=Counts(),
+    sources=[Source("till"), Source("new")],
+    spool=SPOOL,
+    forward={"state": "online", "failures": 0, "last_ack_s": 0.4, "latency_p50_ms": 260, "latency_p99_ms": 300},
+    conditions=[],
+    now_ns=0,
+)
+
+
+def test_the_sum_is_over_all_sources_also_those_no_longer_configured() -> None:
+    document = status.status(PARTS)
+    assert document["sum"]["captured"] == 7
+    assert document["sum"]["balances"]
+    assert [row["name"] for row in document["sources"]] == ["till", "new", "gone"]
+    assert document["sources"][2]["state"] == "removed"
+    json.dumps(document)
+
+
+def test_a_sum_that_does_not_hold_is_shown_as_such() -> None:
+    document = status.status(replace(PARTS, counts={"till": Counts(5, 1)}))
+    assert not document["sum"]["balances"]
+    assert "DOES NOT BALANCE" in show.status(document)
+
+
+@pytest.mark.parametrize(
+    ("states", "troubled", "expected"),
+    [
+        (["up", "waiting"], False, "ok"),
+        (["up", "down"], True, "degraded"),
+        (["down", "down"], True, "down"),
+        ([], False, "ok"),
+    ],
+)
+def test_the_state_is_the_worst_that_is_true(states: list[str], troubled: bool, expected: str) -> None:
+    conditions = Conditions(FakeClock())
+    if troubled:
+        conditions.raise_("tcp.lost", "till", "plug it in")
+    sources = [Source(str(number), state) for number, state in enumerate(states)]
+    parts = replace(PARTS, sources=sources, conditions=conditions.snapshot(), counts={})
+    assert status.status(parts)["state"] == expected
+
+
+def test_people_read_the_sum_the_sources_and_what_to_do() -> None:
+    conditions = Conditions(FakeClock())
+    conditions.raise_("tcp.lost", "till", "plug it in")
+    text = show.status(status.status(replace(PARTS, conditions=conditions.snapshot())))
+    assert "captured 7 = processed 1 + uploaded 1 + queued 3 + quarantined 1 + gaps 1" in text
+    assert "plug it in" in text
+    assert "6 of 10 pages" in text
+    assert "\x1b" not in text
+
+
+async def talk(path: Path, line: bytes) -> bytes:
+    reader, writer = await asyncio.open_unix_connection(path)
+    writer.write(line)
+    writer.write_eof()
+    answer = await reader.read()
+    writer.close()
+    return answer
+
+
+async def test_the_socket_is_ours_alone_and_survives_any_line(ram_dir: Path) -> None:
+    path = ram_dir / "run" / "control.sock"
+    server = await Control(path, {"status": lambda: {"state": "ok"}}).listen()
+    async with server:
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        assert json.loads(await talk(path, b'{"ask": "status"}\n')) == {"answer": {"state": "ok"}}
+        for line in (b"", b"\n", b"[]\n", b'{"ask": 5}\n', b'{"ask": "shutdown"}\n', b"\xff\xfe\n", b"null\n"):
+            assert "error" in json.loads(await talk(path, line))
+        assert await talk(path, b"x" * 200_000 + b"\n") == b""
+        assert json.loads(await talk(path, b'{"ask": "status"}\n')) == {"answer": {"state": "ok"}}
+
+
+async def test_a_socket_that_cannot_be_made_says_what_to_set() -> None:
+    with pytest.raises(PermanentError, match=r"\[control\] socket"):
+        await Control(Path("/proc/none/control.sock"), {}).listen()

@@ -1,0 +1,150 @@
+"""The one HTTP client: who it trusts, what it shows of itself, and what it makes of every failure."""
+
+import asyncio
+import base64
+import hashlib
+import ssl
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+
+from fleetd.init import init
+from routerd.cloud import Cloud, KeyFile
+from routerd.errors import PermanentError
+from routerd.wire.answers import Reaction
+
+SECRET = "store-7." + "s" * 43
+
+
+class Server:
+    """A TLS server with our CA's certificate; `answer` may be replaced."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.port = 0
+        self.seen: list[web.Request] = []
+        self.response = web.Response(body=b"ok", headers={"Routerd-Protocol": "1.0"})
+        self.delay = asyncio.Event()
+        self.delay.set()
+
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        await request.read()
+        self.seen.append(request)
+        await self.delay.wait()
+        return self.response
+
+
+@pytest.fixture
+async def server(tmp_path: Path) -> AsyncIterator[Server]:
+    init(tmp_path / "ours", [])
+    made = Server(tmp_path / "ours")
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", made.answer)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(made.folder / "server.pem", made.folder / "server.key")
+    await web.TCPSite(runner, "0.0.0.0", 0, ssl_context=context).start()
+    made.port = runner.addresses[0][1]
+    yield made
+    made.delay.set()
+    await runner.cleanup()
+
+
+@pytest.fixture
+def key(tmp_path: Path) -> KeyFile:
+    path = tmp_path / "device.key"
+    path.write_text(SECRET + "\n", encoding="ascii")
+    path.chmod(0o600)
+    return KeyFile(path)
+
+
+async def ask(server: Server, key: KeyFile, *, host: str = "127.0.0.1", ca: Path | None = None) -> tuple[Reaction, str]:
+    cloud = Cloud(f"https://{host}:{server.port}", ca or server.folder / "ca.pem", key, 5.0)
+    try:
+        reply = await cloud.post("/v1/ingest", b"body")
+    finally:
+        await cloud.close()
+    return reply.meaning.reaction, reply.meaning.code
+
+
+async def test_a_request_says_who_and_what_and_only_to_our_cloud(server: Server, key: KeyFile) -> None:
+    assert await ask(server, key) == (Reaction.TAKE, "")
+    [request] = server.seen
+    assert request.headers["Authorization"] == f"Bearer {SECRET}"
+    digest = base64.b64encode(hashlib.sha256(b"body").digest()).decode()
+    assert request.headers["Content-Digest"] == f"sha-256=:{digest}:"
+    assert request.headers["Routerd-Protocol"] == "1.0"
+
+
+async def test_a_certificate_of_another_ca_is_interception_and_nothing_is_sent(
+    server: Server, key: KeyFile, tmp_path: Path
+) -> None:
+    init(tmp_path / "theirs", [])
+    assert await ask(server, key, ca=tmp_path / "theirs" / "ca.pem") == (Reaction.RETRY, "cloud.tls_intercepted")
+    assert server.seen == []
+
+
+async def test_a_certificate_for_another_name_is_told_apart(server: Server, key: KeyFile) -> None:
+    assert await ask(server, key, host="127.0.0.2") == (Reaction.RETRY, "cloud.tls_name")
+    assert server.seen == []
+
+
+async def test_a_redirect_is_never_followed(server: Server, key: KeyFile) -> None:
+    server.response = web.Response(status=302, headers={"Location": "/elsewhere", "Routerd-Protocol": "1.0"})
+    assert await ask(server, key) == (Reaction.CAPTIVE, "cloud.captive")
+    assert len(server.seen) == 1
+
+
+async def test_an_endless_page_is_cut(server: Server, key: KeyFile) -> None:
+    server.response = web.Response(body=b"<html>" * 1_000_000)
+    assert await ask(server, key) == (Reaction.CAPTIVE, "cloud.captive")
+
+
+async def test_silence_times_out(server: Server, key: KeyFile) -> None:
+    server.delay.clear()
+    cloud = Cloud(f"https://127.0.0.1:{server.port}", server.folder / "ca.pem", key, 0.3)
+    reply = await cloud.post("/v1/ingest", b"")
+    await cloud.close()
+    assert (reply.meaning.reaction, reply.meaning.code) == (Reaction.RETRY, "cloud.timeout")
+
+
+async def test_nobody_there_and_no_such_name_are_told_apart(server: Server, key: KeyFile) -> None:
+    server.port = 1
+    assert await ask(server, key) == (Reaction.RETRY, "cloud.unreachable")
+    assert await ask(server, key, host="no-such-cloud.invalid") == (Reaction.RETRY, "cloud.no_dns")
+
+
+async def test_an_error_code_and_a_told_wait_are_read(server: Server, key: KeyFile) -> None:
+    headers = {"Routerd-Protocol": "1.0", "Retry-After": "90"}
+    server.response = web.json_response({"error": {"code": "busy"}}, status=503, headers=headers)
+    cloud = Cloud(f"https://127.0.0.1:{server.port}", server.folder / "ca.pem", key, 5.0)
+    reply = await cloud.post("/v1/ingest", b"")
+    await cloud.close()
+    assert (reply.meaning.reaction, reply.retry_after_s, reply.detail) == (Reaction.RETRY, 90.0, "HTTP 503 busy")
+
+
+@pytest.mark.parametrize(
+    ("content", "mode", "code"),
+    [
+        (SECRET, 0o644, "key.exposed"),
+        ("store-7.short", 0o600, "key.malformed"),
+        ("." + "s" * 43, 0o600, "key.malformed"),
+        ("", 0o600, "key.malformed"),
+        ("st\u00f6re." + "s" * 43, 0o600, "key.unreadable"),
+        (None, 0, "key.unreadable"),
+    ],
+)
+def test_a_key_that_is_none_or_not_ours_alone_is_refused(
+    tmp_path: Path, content: str | None, mode: int, code: str
+) -> None:
+    path = tmp_path / "key"
+    if content is not None:
+        path.write_text(content, encoding="utf-8")
+        path.chmod(mode)
+    with pytest.raises(PermanentError) as caught:
+        KeyFile(path)
+    assert caught.value.code == code
+    assert not content or len(content) < 20 or content not in str(caught.value)

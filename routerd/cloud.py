@@ -109,8 +109,6 @@ class Cloud:
                 what = meaning(response.status, code, response.headers.get(PROTOCOL_HEADER))
                 detail = f"HTTP {response.status} {code}".strip()
                 return Reply(what, content, _retry_after_s(response.headers.get("Retry-After")), detail)
-        except ssl.SSLCertVerificationError as exc:
-            return _untrusted(exc)
         except aiohttp.ClientConnectorCertificateError as exc:
             return _untrusted(exc.certificate_error)
         except aiohttp.ClientConnectorDNSError as exc:

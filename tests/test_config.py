@@ -1,6 +1,7 @@
 """The configuration: complete, checked, and clear about what is wrong."""
 
 import tomllib
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -66,10 +67,8 @@ def test_a_seal_later_than_the_promise_allows_is_refused() -> None:
 )
 def test_whatever_stands_in_a_section_gives_a_config_or_a_config_error(junk: object) -> None:
     for section in ("spool", "forward", "control", "source", "other"):
-        try:
+        with suppress(ConfigError):
             assert isinstance(parse({"forward": FORWARD, section: junk}, "x"), Config)
-        except ConfigError as exc:
-            assert str(exc)
 
 
 def test_a_file_that_is_absent_or_no_toml_says_so(tmp_path: Path) -> None:

@@ -4,8 +4,10 @@ import argparse
 import asyncio
 import json
 import secrets
+import shutil
 import signal
 import sys
+import textwrap
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -49,13 +51,17 @@ async def _run(plan: Plan, *, keep: bool) -> dict[str, Any]:
         place = places.make()
     except DemoError as exc:
         return _failed(plan, str(exc))
+    stays = True
     try:
         told = await _in(place, plan)
-        keep = keep or not told["ok"]
+        stays = keep or not told["ok"]
+    except asyncio.CancelledError:
+        stays = keep
+        raise
     finally:
-        place.keep() if keep else place.remove()
-    if keep:
-        print(f"The folder {place.root} stays: logs, truth, spool and the cloud's database.")
+        place.keep() if stays else place.remove()
+        if stays:
+            print(f"The folder {place.root} stays: logs, truth, spool and the cloud's database.")
     return told
 
 
@@ -68,7 +74,10 @@ async def _in(place: Place, plan: Plan) -> dict[str, Any]:
             await demo.end()
     except (DemoError, RouterdError, OSError, ValueError) as exc:
         return _failed(plan, str(exc))
-    print("\n".join(["", *report.summary(result)]))
+    width = min(120, shutil.get_terminal_size((120, 0)).columns)
+    print()
+    for line in report.summary(result):
+        print(textwrap.fill(line, width, subsequent_indent=" " * 12 if line.startswith(" ") else ""))
     if place.is_in_ram:
         print(f"({place.root} is a RAM disk: what was written to flash went to RAM.)")
     return report.document(result)
@@ -86,7 +95,9 @@ def _parser() -> argparse.ArgumentParser:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--tlog", type=Path, metavar="FILE", help="play this recorded t-log over a serial port instead")
+    parser.add_argument(
+        "--tlog", type=_file, metavar="FILE", help="play this recorded t-log over a serial port instead"
+    )
     parser.add_argument("--seconds", type=_seconds, default=SECONDS, metavar="S", help="how long the POS sells (45)")
     parser.add_argument("--rate", type=_rate, default=2.5, metavar="R", help="tickets a second and till (2.5)")
     parser.add_argument(
@@ -96,6 +107,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--no-cut", action="store_true", help="leave the WAN alone")
     parser.add_argument("--keep", action="store_true", help="keep the folder with logs, truth and databases")
     return parser
+
+
+def _file(text: str) -> Path:
+    path = Path(text)
+    if not path.is_file():
+        raise argparse.ArgumentTypeError(f"{text} is no file")
+    return path
 
 
 def _seconds(text: str) -> float:

@@ -61,7 +61,7 @@ async def ask(data: Path, device: str) -> Cloud:
 def kept(row: dict[str, Any]) -> Kept:
     """A row of `fleetctl --json transactions --raw`."""
     data = base64.b64decode(row["raw"])
-    return Kept(row["source"], row["identity"], data, row["copies"], row["received_ms"])
+    return Kept(row["source"], row["identity"], data, row["copies"], row["captured_ms"], row["received_ms"])
 
 
 async def fleetctl(data: Path, *words: str) -> bytes:

@@ -18,11 +18,22 @@ class Kept:
     identity: str | None
     data: bytes
     copies: int = 0
+    captured_ms: int = 0
     received_ms: int = 0
 
     @property
     def sha256(self) -> str:
         return sha256(self.data).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """How long a ticket took into the cloud: from its last byte's leaving the POS, or, where nobody noted that, from
+    its last byte's reading."""
+
+    source: str
+    since_ms: int
+    ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,17 +89,19 @@ def is_faithful(record: Sold, data: bytes) -> bool:
     return all(pan.encode() not in data and pan[:6].encode() in data for pan in record.pans)
 
 
-def latencies_ms(truth: Iterable[Sold], cloud: Iterable[Kept]) -> list[tuple[Sold, int]]:
-    """For each ticket in the cloud: from its last byte's leaving the POS to the commit."""
-    received = {key(transaction): transaction.received_ms for transaction in cloud}
+def waits(truth: Iterable[Sold], cloud: Iterable[Kept]) -> list[Wait]:
+    """One for each ticket in the cloud."""
+    sold = {key(record): record for record in truth if record.sold}
     return [
-        (record, received[key(record)] - record.wall_ms) for record in truth if record.sold and key(record) in received
+        Wait(record.source, since_ms, transaction.received_ms - since_ms)
+        for transaction in cloud
+        if (record := sold.get(key(transaction))) and (since_ms := record.wall_ms or transaction.captured_ms)
     ]
 
 
-def undisturbed(pairs: Iterable[tuple[Sold, int]], windows: Collection[tuple[int, int]]) -> list[tuple[Sold, int]]:
-    """Those sold outside the windows, which are (from, until) in wall milliseconds."""
-    return [(sold, ms) for sold, ms in pairs if not any(first <= sold.wall_ms <= last for first, last in windows)]
+def undisturbed(found: Iterable[Wait], windows: Collection[tuple[int, int]]) -> list[Wait]:
+    """Those that began outside the windows, which are (from, until) in wall milliseconds."""
+    return [wait for wait in found if not any(first <= wait.since_ms <= last for first, last in windows)]
 
 
 def percentile(values: Iterable[int], share: float) -> int | None:

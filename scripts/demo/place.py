@@ -1,6 +1,7 @@
 """Where it happens: a folder on disk, one in RAM, free ports, routerd's configuration, the children's words. Shell."""
 
 import errno
+import random
 import shutil
 import socket
 import tempfile
@@ -148,7 +149,7 @@ _given: set[int] = set()
 
 def free_port() -> int:
     """A port of loopback that nobody listens on, and that this function gives to nobody else."""
-    for port in PORTS:
+    for port in random.sample(PORTS, len(PORTS)):  # at random, for another demo may look at the same moment
         if port in _given:
             continue
         with socket.socket() as probe:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from scripts.demo.cloud import Cloud
-from scripts.demo.compare import Verdict, latencies_ms, percentile, undisturbed
+from scripts.demo.compare import Verdict, percentile, undisturbed, waits
 from scripts.demo.plan import Plan
 from scripts.demo.truth import Sold
 
@@ -65,10 +65,10 @@ class Result:
 
 
 def document(result: Result) -> dict[str, Any]:
-    """The JSON line. Latencies are None where no time of sale is known, as of a recording."""
-    pairs = latencies_ms(result.truth, result.cloud.kept) if not result.plan.tlog else []
-    calm = [ms for _, ms in undisturbed(pairs, result.windows)]
-    everything = [ms for _, ms in pairs]
+    """The JSON line. A latency is None only where no ticket has one."""
+    found = waits(result.truth, result.cloud.kept)
+    calm = [wait.ms for wait in undisturbed(found, result.windows)]
+    everything = [wait.ms for wait in found]
     captured_bytes = max(1, result.cloud.captured_bytes)
     return {
         "ok": not result.faults,
@@ -117,13 +117,13 @@ def summary(result: Result) -> list[str]:
 def _table(result: Result) -> list[str]:
     heads = ("source", "sold", "in cloud", "copies", "missing", "doubled", "p50 ms", "p99 ms")
     sold, arrived = result.sold, result.arrived
-    calm = undisturbed(latencies_ms(result.truth, result.cloud.kept), result.windows)
+    calm = undisturbed(waits(result.truth, result.cloud.kept), result.windows)
     rows: list[tuple[str, ...]] = [heads]
     for name in result.sources:
-        waits = [ms for record, ms in calm if record.source == name] if not result.plan.tlog else []
+        own = [wait.ms for wait in calm if wait.source == name]
         copies = sum(stream["copies"] for stream in result.cloud.streams if stream["source"] == name)
         faults = [sum(1 for each in them if each.startswith(f"{name} ")) for them in _faulty(result.verdict)]
-        shares = ["-" if (ms := percentile(waits, share)) is None else str(ms) for share in (0.50, 0.99)]
+        shares = ["-" if (ms := percentile(own, share)) is None else str(ms) for share in (0.50, 0.99)]
         rows.append((name, str(sold[name]), str(arrived[name]), str(copies), *map(str, faults), *shares))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [
@@ -138,24 +138,21 @@ def _faulty(verdict: Verdict) -> tuple[list[str], list[str]]:
 
 def _measures(result: Result, told: Mapping[str, Any]) -> list[str]:
     captured = result.cloud.captured_bytes
-    again = f", for the POS sent {result.resent} again after a break" if result.resent else ""
+    again = f" (the POS sent {result.resent} again after a break)" if result.resent else ""
+    others = told["captured"] - len(result.cloud.kept) - told["copies"]
     kernel = f" (the kernel counts {result.device_bytes} for all of routerd)" if result.device_bytes else ""
-    out = [
-        f"captured  {told['captured']} records, {captured} bytes; {told['copies']} of them copies{again}",
+    begin = "the capture of a ticket's last byte" if result.plan.tlog else "a ticket's last byte leaving the POS"
+    return [
+        f"captured  {told['captured']} records, {captured} bytes: {len(result.cloud.kept)} transactions, "
+        f"{told['copies']} copies{again}, {others} others",
         f"flash     {result.flash_bytes} bytes written by the spool{kernel}, {told['flash_ratio']} a captured byte",
         f"wire      {result.up_bytes} bytes up, TLS included, {told['wire_ratio']} a captured byte; "
         f"{result.down_bytes} bytes down",
+        f"latency   p50 {told['latency_p50_ms']} ms, p99 {told['latency_p99_ms']} ms, "
+        f"from {begin} to its arrival in the cloud, "
+        f"of the {told['latency_calm_tickets']} tickets outside cut, kill and recovery; "
+        f"worst of all {told['latency_worst_ms']} ms",
     ]
-    if told["latency_all_p50_ms"] is not None:
-        out += [
-            f"latency   p50 {told['latency_p50_ms']} ms, p99 {told['latency_p99_ms']} ms, from a ticket's last byte "
-            "at the POS to its arrival in the cloud,",
-            f"          of the {told['latency_calm_tickets']} tickets sold outside cut, kill and recovery; "
-            f"worst of all {told['latency_worst_ms']} ms",
-        ]
-    else:
-        out.append("latency   a recording does not say when its tickets were sold")
-    return out
 
 
 def _names(verdict: Verdict) -> list[str]:

@@ -47,22 +47,21 @@ class Demo:
             raise DemoError(f"not through after {self._plan.deadline_s:.0f} s, while {self._phase}") from None
 
     async def _go(self) -> Result:
-        drawing = asyncio.create_task(self._draw(), name="draw")
         try:
-            await self._set_up()
             async with asyncio.TaskGroup() as group:
-                guard = group.create_task(self._guard(), name="guard")
+                beside = [group.create_task(self._draw(), name="draw"), group.create_task(self._guard(), name="guard")]
+                await self._set_up()
                 await self._sell()
                 await self._drain()
-                guard.cancel()
-            await self._stop()
-            self._phase = "comparing"
-            return await self._compare()
-        except BaseExceptionGroup as group:
-            raise _first(group) from None
+                await self._stop()
+                self._phase = "comparing"
+                result = await self._compare()
+                for task in beside:
+                    task.cancel()
+                return result
+        except BaseExceptionGroup as group_of_faults:
+            raise _first(group_of_faults) from None
         finally:
-            drawing.cancel()
-            await asyncio.gather(drawing, return_exceptions=True)
             self._show()
             self._screen.end()
 
@@ -96,7 +95,7 @@ class Demo:
         self._device_from = self._routerd.device_bytes()  # making the ring, once in a router's life, is not part of it
 
     async def _sell(self) -> None:
-        self._phase = "selling"
+        self._phase = "playing" if self._plan.tlog else "selling"
         self._sold_from_s = time.monotonic()
         plan = self._plan
         self._happened(f"all sources are up; the POS {'plays' if plan.tlog else 'sells'} for {plan.seconds:.0f} s")

@@ -3,6 +3,7 @@
 import os
 import shutil
 import sys
+import textwrap
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ _OPTIONAL = ("how", "state")  # columns a narrow terminal goes without, in this 
 class Row:
     """One source: `sold` by the POS's truth, the rest by routerd's word."""
 
-    name: str
+    source: str
     how: str
     sold: int
     captured: int
@@ -51,7 +52,8 @@ def lines(picture: Picture, width: int, height: int, *, colour: bool) -> list[st
     head = [paint(picture.title, BOLD), paint(_phase(picture, width), RED if picture.alarming else GREEN), ""]
     heads, *rows = table(picture.rows, width)
     body = [paint(heads, BOLD), *(row[:width] for row in rows), ""]
-    body += [f"{label:<9} {value}"[:width] for label, value in picture.facts]
+    for label, value in picture.facts:
+        body += textwrap.wrap(f"{label:<9} {value}", width, subsequent_indent=" " * 10)
     body += [paint(f"raised    {text}", YELLOW) for text in picture.conditions or ["nothing"]]
     out = [*head, *body]
     room = height - len(out) - 1

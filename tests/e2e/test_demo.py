@@ -1,0 +1,226 @@
+"""The demo proves what it says, and would say so if it were not so."""
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scripts.demo.cloud import Cloud
+from scripts.demo.compare import Kept, Verdict, compare, percentile, undisturbed, waits
+from scripts.demo.plan import CUT_SHARES, KILL_SHARES, draw
+from scripts.demo.recording import read
+from scripts.demo.report import Result, document, summary
+from scripts.demo.truth import Sold, Truth
+from scripts.demo.view import Picture, Row, lines
+from tests.samples import SAMPLES
+
+ROOT = Path(__file__).resolve().parents[2]
+REGISTER = SAMPLES / "verifone-serial" / "register.bin"
+PAN = "4111111111111111"
+
+
+def sold(number: int, data: bytes = b"", **more: Any) -> Sold:
+    data = data or b"ticket %d" % number
+    fields = {"wall_ms": 1000 * number, **more}
+    return Sold("till", f"text:0042/01/{number}", sha256(data).hexdigest(), len(data), **fields)
+
+
+def kept(number: int, data: bytes = b"", **more: Any) -> Kept:
+    return Kept("till", f"text:0042/01/{number}", data or b"ticket %d" % number, **more)
+
+
+THREE = [sold(1), sold(2), sold(3)]
+
+
+def demo(*words: str) -> tuple[int, dict[str, Any], str]:
+    """Run it as `make demo` does: exit status, the JSON of the last line, everything it said."""
+    done = subprocess.run(
+        [sys.executable, "-m", "scripts.demo", *words], cwd=ROOT, capture_output=True, text=True, timeout=160
+    )
+    return done.returncode, json.loads(done.stdout.splitlines()[-1]), done.stdout + done.stderr
+
+
+@pytest.mark.timeout(180)
+def test_every_ticket_survives_a_cut_line_and_a_killed_daemon() -> None:
+    code, told, said = demo("--seconds", "12", "--seed", "7")
+    assert code == 0, said
+    assert told["missing"] == told["doubled"] == told["foreign"] == told["altered"] == 0
+    assert told["in_cloud"] == told["sold"] > 80
+    assert told["captured"] >= told["sold"]
+    assert told["latency_p50_ms"] <= told["latency_p99_ms"] <= told["latency_worst_ms"]
+    assert 0 < told["flash_ratio"] < 1
+    assert 0 < told["wire_ratio"] < 1
+    for happened in ("the WAN is cut", "the WAN is back", "is killed with SIGKILL", "reads every line again"):
+        assert happened in said
+
+
+@pytest.mark.timeout(180)
+def test_a_recorded_journal_arrives_byte_for_byte_with_its_109_tickets() -> None:
+    code, told, said = demo("--seconds", "12", "--seed", "8", "--tlog", str(REGISTER))
+    assert code == 0, said
+    assert told["sold"] == told["in_cloud"] == 109
+    assert told["missing"] == told["doubled"] == told["copies"] == 0
+    assert told["captured_bytes"] == REGISTER.stat().st_size
+
+
+def test_a_recording_that_is_not_there_is_refused_at_once(tmp_path: Path) -> None:
+    words = ["-m", "scripts.demo", "--tlog", str(tmp_path / "none.bin")]
+    done = subprocess.run([sys.executable, *words], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2
+    assert "none.bin is no file" in done.stderr
+
+
+def test_each_ticket_once_is_the_only_thing_that_holds() -> None:
+    assert compare(THREE, [kept(1), kept(2), kept(3)]).holds
+
+
+def test_a_missing_ticket_is_named() -> None:
+    assert compare(THREE, [kept(1), kept(3)]) == Verdict(missing=["till text:0042/01/2"])
+
+
+def test_a_doubled_ticket_is_named() -> None:
+    assert compare(THREE, [kept(1), kept(2), kept(2), kept(3)]) == Verdict(doubled=["till text:0042/01/2"])
+
+
+def test_a_foreign_ticket_is_named() -> None:
+    assert compare(THREE, [kept(n) for n in (1, 2, 3, 4)]) == Verdict(foreign=["till text:0042/01/4"])
+
+
+def test_a_ticket_with_other_content_is_named() -> None:
+    verdict = compare(THREE, [kept(1), kept(2, b"ticket 2, cheaper"), kept(3)])
+    assert verdict == Verdict(altered=["till text:0042/01/2"])
+
+
+def test_what_the_pos_sent_again_is_no_second_ticket() -> None:
+    assert compare([*THREE, sold(2)], [kept(1), kept(2, copies=1), kept(3)]).holds
+
+
+def test_records_without_a_name_count_by_their_content() -> None:
+    nameless = [replace(sold(1), identity=None)] * 2
+    there = replace(kept(1), identity=None)
+    assert compare(nameless, [there, there]).holds
+    assert len(compare(nameless, [there]).missing) == 1
+    assert len(compare(nameless, [there, there, there]).doubled) == 1
+
+
+@pytest.mark.parametrize(
+    ("data", "faithful"),
+    [
+        (b"VISA 411111******1111", True),
+        (b"VISA 4111111111111111", False),
+        (b"VISA 411111***1111", False),
+        (b"VISA ****************", False),
+    ],
+)
+def test_a_ticket_with_a_card_number_must_arrive_masked_and_as_long(data: bytes, faithful: bool) -> None:
+    card = sold(1, b"VISA " + PAN.encode(), masked=True, pans=(PAN,))
+    assert compare([card], [kept(1, data)]).holds is faithful
+
+
+def test_a_wait_counts_from_the_sale_and_only_outside_the_trouble() -> None:
+    found = waits(THREE, [kept(n, received_ms=1000 * n + 300 * n) for n in (1, 2, 3)])
+    assert [wait.ms for wait in found] == [300, 600, 900]
+    assert [wait.ms for wait in undisturbed(found, [(1500, 2500)])] == [300, 900]
+
+
+def test_a_percentile_is_a_value_that_was_measured() -> None:
+    assert percentile([], 0.5) is None
+    assert percentile([5], 0.99) == 5
+    assert percentile(range(1, 101), 0.99) == 100
+    assert percentile([3, 1, 2], 0.5) == 2
+
+
+def result(verdict: Verdict, **cloud: Any) -> Result:
+    fields: dict[str, Any] = {"kept": [kept(1)], "streams": [], "conflicts": 0, "invalid": 0, "gaps": 0, "captured": {}}
+    return Result(
+        plan=draw(1, 45.0, 2.5),
+        sources={"till": "a till"},
+        truth=[sold(1)],
+        cloud=Cloud(**{**fields, **cloud}),
+        verdict=verdict,
+        doubts=[],
+        windows=[],
+        events=[],
+        resent=0,
+        flash_bytes=0,
+        device_bytes=0,
+        up_bytes=0,
+        down_bytes=0,
+        seconds=60.0,
+    )
+
+
+def test_a_perfect_run_is_ok() -> None:
+    assert document(result(Verdict()))["ok"]
+
+
+@pytest.mark.parametrize(
+    "faulty",
+    [
+        result(Verdict(missing=["till 2"])),
+        result(Verdict(doubled=["till 2"])),
+        result(Verdict(foreign=["till 2"])),
+        result(Verdict(altered=["till 2"])),
+        result(Verdict(), streams=[{"source": "till", "records": 2, "copies": 0, "missing": 1}]),
+        result(Verdict(), gaps=1),
+        result(Verdict(), invalid=1),
+        replace(result(Verdict()), truth=[]),
+        replace(result(Verdict()), doubts=["the bytes differ"]),
+    ],
+)
+def test_any_fault_makes_the_demo_fail_and_is_told(faulty: Result) -> None:
+    assert document(faulty)["ok"] is False
+    assert "FAILED:" in summary(faulty)
+
+
+def test_a_seed_makes_one_plan_with_room_to_recover() -> None:
+    plans = [draw(seed, 40.0, 1.0) for seed in range(50)]
+    assert plans == [draw(seed, 40.0, 1.0) for seed in range(50)]
+    assert len({plan.kill_s for plan in plans}) > 25
+    for plan in plans:
+        assert plan.kill_s is not None
+        assert KILL_SHARES[0] * 40 - 0.1 <= plan.kill_s <= KILL_SHARES[1] * 40 + 0.1
+        assert plan.cut_s == (CUT_SHARES[0] * 40, CUT_SHARES[1] * 40)
+
+
+def test_a_suspended_ticket_of_a_journal_is_no_ticket(tmp_path: Path) -> None:
+    line: dict[str, Any] = {"type": "ticket", "source": "serial-1", "sha256": "0", "bytes": 1, "sold": True}
+    line |= {"masked_expected": False, "wall_ms": 1}
+    sale = json.dumps({**line, "identity": "verifone-journal:101/1/t", "kind": "sale"})
+    suspended = json.dumps({**line, "identity": "verifone-journal:101/suspended/2/t", "kind": "suspended"})
+    path = tmp_path / "truth.jsonl"
+    truth = Truth(path)
+    truth.read()
+    for part in (f"{sale}\n{suspended[:20]}", f'{suspended[20:]}\n{{"type": "end"}}\n'):
+        with path.open("a") as file:
+            file.write(part)
+        truth.read()
+    assert truth.tickets == {"serial-1": 1}
+    assert (len(truth.records), len(truth.suspended), truth.ended) == (1, 1, True)
+
+
+def test_a_recording_names_what_the_cloud_must_hold() -> None:
+    recording = read(REGISTER)
+    assert (recording.framer, recording.dialect, recording.identities) == ("esc-journal", "verifone-journal", 109)
+    assert len(recording.masked) == recording.size
+    assert recording.conflicts == 0
+
+
+@pytest.mark.parametrize(("width", "height"), [(200, 60), (120, 40), (80, 24), (40, 12), (20, 5)])
+def test_the_view_fits_any_terminal(width: int, height: int) -> None:
+    rows = [
+        Row(f"source-{n}", "serial, ESC journal", 9999, 9999, 9999, 9999, 9999, "serial.unplugged") for n in range(4)
+    ]
+    facts = [("sum", "captured 1 = " + " + ".join(f"processed {n}" for n in range(30)))]
+    picture = Picture(
+        "routerd demo", "selling", 100.0, 57.0, rows, facts, ["some.condition " * 20], ["event " * 40] * 30
+    )
+    drawn = lines(picture, width, height, colour=False)
+    assert len(drawn) <= height
+    assert max(map(len, drawn)) <= width
+    assert "selling" in drawn[1]

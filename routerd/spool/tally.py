@@ -64,7 +64,11 @@ class Tally:
 
     def upload(self, info: SegmentInfo) -> None:
         """The cloud holds this segment. Call once per segment."""
-        self._streams[info.stream].ranges.append((info.first_seq, info.last_seq))
+        ranges = self._streams[info.stream].ranges
+        if ranges and ranges[-1][1] + 1 == info.first_seq:
+            ranges[-1] = (ranges[-1][0], info.last_seq)  # the usual case, so that the list stays short
+        else:
+            ranges.append((info.first_seq, info.last_seq))
         self._sources[info.stream.source].uploaded += info.count
         self.process(info.stream, 0)
 

@@ -4,10 +4,10 @@ import re
 from pathlib import Path
 
 import pytest
-from samples import SAMPLES, sample, sample_names
 
 from routerd.framing import Frame, build
 from routerd.tlog import Facts, dialect
+from tests.samples import SAMPLES, sample, sample_names
 
 
 def described(data: bytes, name: str, framer: str = "xml-element") -> list[Facts]:

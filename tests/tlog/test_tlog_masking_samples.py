@@ -4,9 +4,9 @@ import re
 from pathlib import Path
 
 import pytest
-from samples import SAMPLES, sample
 
 from routerd.tlog import mask
+from tests.samples import SAMPLES, sample
 
 FILES = sorted(str(path.relative_to(SAMPLES)) for path in Path(SAMPLES).rglob("*") if path.is_file())
 DIALECTS = {

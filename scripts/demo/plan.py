@@ -7,7 +7,10 @@ from random import Random
 SECONDS = 45.0  # of selling; setting up, draining and comparing make it a minute
 MIN_SECONDS = 10.0  # below, a cut and a kill leave no time to recover before the end
 CUT_SHARES = (0.35, 0.62)  # of the selling time: the WAN is away in the middle
-KILL_SHARES = (0.12, 0.75)  # the kill falls before, into or after the cut; the rest is for coming back
+KILL_SHARES = (0.12, 0.75)  # the kill falls before, into or after the cut
+COME_BACK_S = (
+    8.0  # from the kill to the end at least: a serial line that closes while nobody reads loses its last bytes
+)
 AROUND_S = 12.0  # what setting up, draining and comparing take together; only the progress bar believes it
 DEADLINE_SLACK_S = 100.0  # a machine that is so slow is broken: say so rather than hang
 
@@ -77,6 +80,7 @@ class Plan:
 
 def draw(seed: int, seconds: float, rate: float, *, cut: bool = True, kill: bool = True) -> Plan:
     """The plan of a seed."""
-    at_s = round(Random(seed).uniform(*KILL_SHARES) * seconds, 1)
+    latest_s = min(KILL_SHARES[1] * seconds, seconds - COME_BACK_S)
+    at_s = round(Random(seed).uniform(KILL_SHARES[0] * seconds, latest_s), 1)
     cut_s = (round(CUT_SHARES[0] * seconds, 1), round(CUT_SHARES[1] * seconds, 1))
     return Plan(seed, seconds, rate, cut_s if cut else None, at_s if kill else None)

@@ -22,10 +22,10 @@ class DemoError(Exception):
 
 
 class Child:
-    """`python -m …` in the repository, its output in `log`. After `stop` or `kill` it may be started again."""
+    """`python -m …` in the repository, its output in `log`; `ends`: by itself. After `kill` it may be started again."""
 
-    def __init__(self, name: str, log: Path, *words: str) -> None:
-        self.name, self.log = name, log
+    def __init__(self, name: str, log: Path, *words: str, ends: bool = False) -> None:
+        self.name, self.log, self._ends = name, log, ends
         self._words = words
         self._process: asyncio.subprocess.Process | None = None
         self._leaving = False
@@ -100,8 +100,8 @@ class Child:
         raise DemoError(f"{self.name} was not ready within {within_s:.0f} s\n{self.tail()}")
 
     def check(self) -> None:
-        """Raises DemoError when it ended and nobody asked it to."""
-        if self.code is not None and not self._leaving:
+        """Raises DemoError when it ended and nobody asked it to; in order, `ends` allows it."""
+        if self.code is not None and not self._leaving and (self.code or not self._ends):
             raise self.trouble()
 
     def trouble(self) -> DemoError:

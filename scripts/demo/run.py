@@ -32,7 +32,7 @@ class Demo:
         serve = ("fleetd.server", "run", "--data", str(place.cloud), "--listen", "127.0.0.1:0")
         self._fleetd = Child("fleetd", place.log("fleetd"), *serve)
         self._routerd = Child("routerd", place.log("routerd"), "routerd.daemon", "--config", str(place.config))
-        self._pos = Child("the POS", place.log("pos"), *self._act.words)
+        self._pos = Child("the POS", place.log("pos"), *self._act.words, ends=plan.tlog is not None)
         self._phase = "setting up"
         self._events: list[str] = []
         self._began_s = self._sold_from_s = time.monotonic()
@@ -87,11 +87,7 @@ class Demo:
 
     async def _up(self) -> None:
         """routerd answers and has every line."""
-        try:
-            await self._watch.until("routerd with all its sources up", all_up, READY_S)
-        except DemoError:
-            self._routerd.check()
-            raise
+        await self._watch.until("routerd with all its sources up", all_up, READY_S)
         self._device_from = self._routerd.device_bytes()  # making the ring, once in a router's life, is not part of it
 
     async def _sell(self) -> None:
@@ -99,13 +95,13 @@ class Demo:
         self._sold_from_s = time.monotonic()
         plan = self._plan
         self._happened(f"all sources are up; the POS {'plays' if plan.tlog else 'sells'} for {plan.seconds:.0f} s")
-        acts: list[tuple[float, Callable[[], Awaitable[None]]]] = []
+        due: list[tuple[float, Callable[[], Awaitable[None]]]] = []
         if plan.cut_s:
-            acts += [(plan.cut_s[0], self._cut_wan), (plan.cut_s[1], self._restore_wan)]
+            due += [(plan.cut_s[0], self._cut_wan), (plan.cut_s[1], self._restore_wan)]
         if plan.kill_s is not None:
-            acts.append((plan.kill_s, self._kill))
+            due.append((plan.kill_s, self._kill))
         async with asyncio.TaskGroup() as group:
-            for at_s, act in acts:
+            for at_s, act in due:
                 group.create_task(self._at(at_s, act), name=act.__name__)
             group.create_task(self._at(plan.seconds, self._nothing), name="selling")
         self._phase = "last tickets"

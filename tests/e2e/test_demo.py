@@ -12,7 +12,7 @@ import pytest
 
 from scripts.demo.cloud import Cloud
 from scripts.demo.compare import Kept, Verdict, compare, percentile, undisturbed, waits
-from scripts.demo.plan import CUT_SHARES, KILL_SHARES, draw
+from scripts.demo.plan import COME_BACK_S, CUT_SHARES, KILL_SHARES, draw
 from scripts.demo.recording import read
 from scripts.demo.report import Result, document, summary
 from scripts.demo.truth import Sold, Truth
@@ -184,7 +184,7 @@ def test_a_seed_makes_one_plan_with_room_to_recover() -> None:
     assert len({plan.kill_s for plan in plans}) > 25
     for plan in plans:
         assert plan.kill_s is not None
-        assert KILL_SHARES[0] * 40 - 0.1 <= plan.kill_s <= KILL_SHARES[1] * 40 + 0.1
+        assert KILL_SHARES[0] * 40 - 0.1 <= plan.kill_s <= 40 - COME_BACK_S
         assert plan.cut_s == (CUT_SHARES[0] * 40, CUT_SHARES[1] * 40)
 
 

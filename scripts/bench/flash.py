@@ -27,6 +27,7 @@ _EVENT_BYTES = 5300
 _PAGE = 4096
 _TICKETS_A_DAY = 5000
 _OUTAGE = (12 * 3600.0, 12 * 3600.0 + 20 * 60)  # in the middle of the day
+_NOON = 1.5 / 24  # of a day
 _BULK_PER_S = 400
 _COMMIT_S = {DEFAULTS: 5.0, LONG_COMMIT: 300.0}  # ext4(5): commit=
 
@@ -50,8 +51,8 @@ def _plans(run: Run) -> Iterator[tuple[str, Plan, Target]]:
     outage = tuple(edge * day_s / 86400.0 for edge in _OUTAGE)
     yield "online, a store's day, one 20 min outage", Plan(day, "naxml", (outage[0], outage[1])), _F1
     yield "online, a store's day, no outage", Plan(day, "naxml"), _F1_NO_OUTAGE
-    third = [arrival for arrival in day if arrival[0] < day_s / 3]
-    yield "offline, a store's 8 hours, single tickets", Plan(third, "naxml", OFFLINE), _F2
+    noon = [(at_s - day_s / 2, draft) for at_s, draft in day if 0 <= at_s / day_s - 0.5 < _NOON]
+    yield "offline, a store's noon, single tickets", Plan(noon, "naxml", OFFLINE), _F2
     bulk = [(at / _BULK_PER_S, draft) for at, draft in enumerate(islice(cycle(drafts), int(run.scaled(6000, 800))))]
     yield f"offline, bulk at {_BULK_PER_S} tickets a second", Plan(bulk, "naxml", OFFLINE), _F2_BULK
 
@@ -70,11 +71,8 @@ def _store_day(day_s: float) -> Iterator[float]:
     """When tickets come, in seconds of the day: the shop's own calendar, about 5,000 in a whole day."""
     start = datetime(2026, 11, 22)
     end = start + timedelta(seconds=day_s)
-    came = arrivals(Random(1), start, _TICKETS_A_DAY / _OPEN_HOURS)
+    came = arrivals(Random(1), start, _TICKETS_A_DAY / 24)
     return ((at - start).total_seconds() for at in takewhile(lambda at: at < end, came))
-
-
-_OPEN_HOURS = 24.0
 
 
 async def _on_device(device: Device, what: tuple[str, Plan, Target], options: str) -> Row:

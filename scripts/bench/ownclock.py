@@ -23,8 +23,9 @@ from routerd.wire import codec, dictionaries
 
 SOURCE = "till"
 _BOOT = "0f0e0d0c-0b0a-4908-8706-050403020100"
+_COARSE_CLOCK = 5  # CLOCK_REALTIME_COARSE, clock_gettime(2)
 _WRITEBACK_S = 30.0  # vm.dirty_expire_centisecs
-_TICK_S = 0.005  # past the 4 ms of a 250 Hz kernel
+_TICK_S = time.clock_getres(_COARSE_CLOCK) + 0.001  # what file times move by
 _ACK_S = 0.1  # a round trip over a store's line
 _BATCH_BYTES = 256 << 10
 # When to look after a record, in seconds: its seal, and its deadline, which lies within the last quarter of the hold
@@ -197,6 +198,7 @@ class _Runner:
         while self._sent and self._sent[0][0] <= self.now_s:
             _, held = self._sent.popleft()
             self._spool.settle(held)
+            self._spool.process(held.info.stream, held.info.last_seq)
             self._waiting -= held.info.count
 
     async def _send(self) -> None:

@@ -1,0 +1,126 @@
+"""W1: bytes sent ÷ bytes captured, by codec and dictionary, beside gzip of each ticket and of the whole day.
+
+Sent is what a batch holds for its segments, heads and checksums included; TLS is not (see `latency`). Captured is the
+records as they stood on the wire.
+"""
+
+import gzip
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+
+import zstandard
+
+from routerd.model import Draft, Stamp, Stream
+from routerd.spool.keeper import DENSE_RAW_BYTES
+from routerd.wire import batch, body, codec, dictionaries
+from scripts.bench import recordings
+from scripts.bench.cases import Run
+from scripts.bench.recordings import COMMANDER, JOURNAL, NAXML, Reading
+from scripts.bench.table import AT_MOST, Beside, Row, Target, missing
+
+_LIVE, _BACKLOG = Target("W1", AT_MOST, 0.10), Target("W1", AT_MOST, 0.04)
+_GENUINE = Path("../shared/tlogs/verifone-commander")  # anonymised days of one site; not part of the project
+_DAYS = ("daily-2026-07-16.311.xml", "daily-2026-07-17.312.xml")
+_DICTIONARY_BYTES = 32 << 10  # deflate's window
+_STAMP = Stamp("0f0e0d0c-0b0a-4908-8706-050403020100", 10**12, 1_790_000_000_000, True)
+_STREAM = Stream("till", 1_790_000_000_000)
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """A day to measure and the day before it to train on, each as drafts in order."""
+
+    name: str
+    shipped: str
+    before: list[Draft]
+    drafts: list[Draft]
+    genuine: bool = False
+
+    @property
+    def captured(self) -> int:
+        return sum(len(draft.data) for draft in self.drafts)
+
+
+def measure(run: Run) -> list[Row]:
+    size = int(run.scaled(1.5e6, 150e3))
+    rows: list[Row] = []
+    for kind, dictionary, reading in (
+        ("transset-stream", "transset", COMMANDER),
+        ("naxml", "naxml", NAXML),
+        ("journal", "journal", JOURNAL),
+    ):
+        before, drafts = (_drafts(recordings.stream(kind, size, seed), reading) for seed in (11, 12))
+        rows += _day(Day(f"generated {dictionary}", dictionary, before, drafts))
+    if not all((_GENUINE / name).exists() for name in _DAYS):
+        why = f"the genuine days are not at {_GENUINE}"
+        return [*rows, missing("wire genuine Commander, live", why, _LIVE), missing("… backlog", why, _BACKLOG)]
+    before, drafts = (_drafts((_GENUINE / name).read_bytes(), COMMANDER) for name in _DAYS)
+    return [*rows, *_day(Day("genuine Commander", "transset", before, drafts, genuine=True))]
+
+
+def _drafts(data: bytes, reading: Reading) -> list[Draft]:
+    return [recordings.draft(frame, reading) for frame in recordings.frames(data, reading)]
+
+
+def _day(day: Day) -> Iterator[Row]:
+    """Live and backlog for each codec: measured is the trained dictionary, the others and gzip stand beside it."""
+    singles = [[draft] for draft in day.drafts]
+    moments = [list(group) for _, group in groupby(day.drafts, key=lambda draft: draft.pos_time)]
+    trained = _train(day.before)
+    gzip_each = sum(len(gzip.compress(draft.data)) for draft in day.drafts) / day.captured
+    gzip_day = len(gzip.compress(b"".join(draft.data for draft in day.drafts))) / day.captured
+    for what, groups, target in (("live, singles", singles, None), ("live", moments, _LIVE), ("backlog", [], _BACKLOG)):
+        for name in (codec.ZLIB, codec.ZSTD):
+            dense = what == "backlog"
+            sent = [_sent(day, groups, name, known, dense) for known in (trained, dictionaries.load(day.shipped), b"")]
+            own, shipped, none = (each / day.captured for each in sent)
+            beside = (Beside("gzip of the day", gzip_day), Beside("gzip per ticket", gzip_each))
+            beside = beside if dense else beside[::-1]
+            others = (Beside("shipped dictionary", shipped), Beside("none", none))
+            note = _note(day, groups) if name == codec.ZLIB else ""
+            asked = target if day.genuine else None
+            yield Row(f"wire {day.name}, {what}, {name}, trained", own, "B/B", (*beside, *others), asked, note)
+
+
+def _note(day: Day, groups: Sequence[Sequence[Draft]]) -> str:
+    size = day.captured // len(day.drafts)
+    if not groups:
+        return f"dense segments of {DENSE_RAW_BYTES >> 10} KiB; {len(day.drafts)} records of {size} B"
+    per = len(day.drafts) / len(groups)
+    return f"{len(groups)} segments of {per:.2f} records: those of one POS second travel together; records of {size} B"
+
+
+def _train(drafts: list[Draft]) -> bytes:
+    samples = [body.pack_record(draft, 0) for draft in drafts]
+    return zstandard.train_dictionary(_DICTIONARY_BYTES, samples).as_bytes()
+
+
+def _sent(day: Day, groups: Sequence[Sequence[Draft]], name: str, dictionary: bytes, dense: bool) -> int:
+    dict_id = codec.dictionary_id(dictionary)
+    book = codec.Codebook({dict_id: dictionary})
+    contents = [_body(group) for group in groups] if groups else list(_dense(day.drafts))
+    seq, packed = 1, []
+    for count, content in contents:
+        payload = book.compress(content, name, dict_id, dense=dense)
+        segment = batch.seal(_STREAM, seq, count, content, (name, dict_id, payload))
+        packed.append(batch.pack_segment(segment))
+        seq += count
+    return sum(map(len, packed)) + len(batch.pack_batch([])) * (1 if dense else len(packed))
+
+
+def _body(group: Sequence[Draft]) -> tuple[int, bytes]:
+    return len(group), body.pack_head(_STAMP) + b"".join(body.pack_record(draft, 7) for draft in group)
+
+
+def _dense(drafts: list[Draft]) -> Iterator[tuple[int, bytes]]:
+    """As the spool merges: the bodies of live segments joined, each with its clock head."""
+    count, content = 0, b""
+    for draft in drafts:
+        _, one = _body([draft])
+        if content and len(content) + len(one) > DENSE_RAW_BYTES:
+            yield count, content
+            count, content = 0, b""
+        count, content = count + 1, content + one
+    yield count, content

@@ -193,6 +193,7 @@ class InletSession:
     def close(self) -> None:
         self._stop_timer()
         self.stream.settle()
+        self._judge_noise()
         self._closed(self)
 
     def leave(self) -> None:

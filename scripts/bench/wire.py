@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
+from random import Random
 
 import zstandard
 
@@ -24,7 +25,8 @@ _LIVE, _BACKLOG = Target("W1", AT_MOST, 0.10), Target("W1", AT_MOST, 0.04)
 _GENUINE = Path("../shared/tlogs/verifone-commander")  # anonymised days of one site; not part of the project
 _DAYS = ("daily-2026-07-16.311.xml", "daily-2026-07-17.312.xml")
 _DICTIONARY_BYTES = 32 << 10  # deflate's window
-_STAMP = Stamp("0f0e0d0c-0b0a-4908-8706-050403020100", 10**12, 1_790_000_000_000, True)
+_BOOT = "0f0e0d0c-0b0a-4908-8706-050403020100"
+_MONO_NS, _WALL_MS, _DAY_S = 10**12, 1_790_000_000_000, 86400
 _STREAM = Stream("till", 1_790_000_000_000)
 
 
@@ -70,8 +72,10 @@ def _day(day: Day) -> Iterator[Row]:
     moments = [list(group) for _, group in groupby(day.drafts, key=lambda draft: draft.pos_time)]
     trained = _train(day.before)
     gzip_each = sum(len(gzip.compress(draft.data)) for draft in day.drafts) / day.captured
+    yield _shares(day, trained)
     gzip_day = len(gzip.compress(b"".join(draft.data for draft in day.drafts))) / day.captured
-    for what, groups, target in (("live, singles", singles, None), ("live", moments, _LIVE), ("backlog", [], _BACKLOG)):
+    cases = (("live, singles", singles, None), ("live", moments, _LIVE), ("backlog", moments, _BACKLOG))
+    for what, groups, target in cases:
         for name in (codec.ZLIB, codec.ZSTD):
             dense = what == "backlog"
             sent = [_sent(day, groups, name, known, dense) for known in (trained, dictionaries.load(day.shipped), b"")]
@@ -79,17 +83,42 @@ def _day(day: Day) -> Iterator[Row]:
             beside = (Beside("gzip of the day", gzip_day), Beside("gzip per ticket", gzip_each))
             beside = beside if dense else beside[::-1]
             others = (Beside("shipped dictionary", shipped), Beside("none", none))
-            note = _note(day, groups) if name == codec.ZLIB else ""
+            note = _note(day, groups, dense) if name == codec.ZLIB else ""
             asked = target if day.genuine else None
             yield Row(f"wire {day.name}, {what}, {name}, trained", own, "B/B", (*beside, *others), asked, note)
 
 
-def _note(day: Day, groups: Sequence[Sequence[Draft]]) -> str:
+def _shares(day: Day, trained: bytes) -> Row:
+    """Where the bytes of a live single go: its data, compressed alone with a dictionary of such data, is the floor."""
+    plain = zstandard.train_dictionary(_DICTIONARY_BYTES, [draft.data for draft in day.before]).as_bytes()
+    alone, fields, heads = (
+        sum(len(_compressed(each, known)) for each in contents) / len(day.drafts)
+        for known, contents in (
+            (plain, [draft.data for draft in day.drafts]),
+            (trained, [body.pack_record(draft, 7) for draft in day.drafts]),
+            (trained, list(_bodies([[draft] for draft in day.drafts]))),
+        )
+    )
+    whole = _sent(day, [[draft] for draft in day.drafts], codec.ZLIB, trained, False) / len(day.drafts)
+    parts = (
+        f"record fields {fields - alone:.0f}, clock head {heads - fields:.0f}, segment and batch {whole - heads:.0f}"
+    )
+    return Row(f"wire {day.name}, a live single, zlib", whole, "B", (Beside("its data alone", alone),), note=parts)
+
+
+def _compressed(content: bytes, dictionary: bytes) -> bytes:
+    dict_id = codec.dictionary_id(dictionary)
+    return codec.Codebook({dict_id: dictionary}).compress(content, codec.ZLIB, dict_id)
+
+
+def _note(day: Day, groups: Sequence[Sequence[Draft]], dense: bool) -> str:
     size = day.captured // len(day.drafts)
-    if not groups:
+    if dense:
         return f"dense segments of {DENSE_RAW_BYTES >> 10} KiB; {len(day.drafts)} records of {size} B"
+    if len(groups) == len(day.drafts):
+        return f"{len(groups)} segments of one record of {size} B, each in a batch of its own"
     per = len(day.drafts) / len(groups)
-    return f"{len(groups)} segments of {per:.2f} records: those of one POS second travel together; records of {size} B"
+    return f"{len(groups)} segments of {per:.2f} records: those of one POS second travel together"
 
 
 def _train(drafts: list[Draft]) -> bytes:
@@ -100,7 +129,9 @@ def _train(drafts: list[Draft]) -> bytes:
 def _sent(day: Day, groups: Sequence[Sequence[Draft]], name: str, dictionary: bytes, dense: bool) -> int:
     dict_id = codec.dictionary_id(dictionary)
     book = codec.Codebook({dict_id: dictionary})
-    contents = [_body(group) for group in groups] if groups else list(_dense(day.drafts))
+    contents = [(len(group), content) for group, content in zip(groups, _bodies(groups), strict=True)]
+    if dense:
+        contents = list(_joined(contents))
     seq, packed = 1, []
     for count, content in contents:
         payload = book.compress(content, name, dict_id, dense=dense)
@@ -110,17 +141,22 @@ def _sent(day: Day, groups: Sequence[Sequence[Draft]], name: str, dictionary: by
     return sum(map(len, packed)) + len(batch.pack_batch([])) * (1 if dense else len(packed))
 
 
-def _body(group: Sequence[Draft]) -> tuple[int, bytes]:
-    return len(group), body.pack_head(_STAMP) + b"".join(body.pack_record(draft, 7) for draft in group)
+def _bodies(groups: Sequence[Sequence[Draft]]) -> Iterator[bytes]:
+    """Segments' contents, captured at random moments of a day: equal clock heads would compress to nothing."""
+    chance = Random(1)
+    at_s = 0.0
+    for group in groups:
+        at_s += chance.expovariate(len(groups) / _DAY_S)
+        stamp = Stamp(_BOOT, _MONO_NS + int(at_s * 1e9), _WALL_MS + int(at_s * 1e3), True)
+        yield body.pack_head(stamp) + b"".join(body.pack_record(draft, 7) for draft in group)
 
 
-def _dense(drafts: list[Draft]) -> Iterator[tuple[int, bytes]]:
-    """As the spool merges: the bodies of live segments joined, each with its clock head."""
-    count, content = 0, b""
-    for draft in drafts:
-        _, one = _body([draft])
-        if content and len(content) + len(one) > DENSE_RAW_BYTES:
-            yield count, content
-            count, content = 0, b""
-        count, content = count + 1, content + one
-    yield count, content
+def _joined(contents: Sequence[tuple[int, bytes]]) -> Iterator[tuple[int, bytes]]:
+    """As the spool merges what waited on flash: contents one behind the other, up to its limit."""
+    count, joined = 0, b""
+    for number, content in contents:
+        if joined and len(joined) + len(content) > DENSE_RAW_BYTES:
+            yield count, joined
+            count, joined = 0, b""
+        count, joined = count + number, joined + content
+    yield count, joined

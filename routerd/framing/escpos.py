@@ -42,7 +42,7 @@ _BARE = (
 _TEXT = rb"[^\x10\x1b-\x1d]++"
 _CUT = rb"\x1dV[\x00\x0101]|\x1dV[ABabgh].|\x1b[im]"
 _STAR_CUT = rb"\x1bd."
-_PRINTS_NOTHING = re.compile(rb"(?:[\s\x00]|\x1b[@2<SL]|" + _FIXED + rb")*+", re.DOTALL)
+_PRINTS_NOTHING = re.compile(rb"[\s\x00]|\x1b[@2<SL]|" + _FIXED, re.DOTALL)
 
 
 class EscPos:
@@ -63,7 +63,7 @@ class EscPos:
         cut = _CUT + b"|" + _STAR_CUT if star else _CUT
         self._cut = re.compile(cut, re.DOTALL)
         walked = rb"|".join((_TEXT, rb"(?!" + cut + rb")(?:" + _FIXED + rb")", _BARE))
-        self._walked = re.compile(rb"(?:" + walked + rb")*+", re.DOTALL)
+        self._walked = re.compile(rb"(?>(?:" + walked + rb")*)", re.DOTALL)
         self._max = max_frame_bytes
         self._window = Window()
         self._lost = False
@@ -89,7 +89,7 @@ class EscPos:
         if self._lost:
             window.damage(end, "oversize")
         elif end:
-            window.frame(end, envelope=_PRINTS_NOTHING.fullmatch(window.data) is not None)
+            window.frame(end, envelope=not _PRINTS_NOTHING.sub(b"", window.data))
         self._lost = False
         return window.clear()
 

@@ -16,7 +16,7 @@ _STAMP_BYTES = 17  # 07/11/25 03:33:29
 _LINE_START = re.compile(rb"\x1bc0\x01|\d\d?/\d\d?/\d\d \d\d?:\d\d:\d\d")
 _NUMBER_OR_SUSPENDED = re.compile(rb"TRAN(?:#|SACTION SUSPENDED #)")
 # The whole end of nearly every ticket: the rest of the number's line and the cashier line behind it.
-_ENDING = re.compile(rb"[^\n\x1b]*+\n?+(?:\x1bc0\x01(?:\x1b!\x00)?+)?+[\d/: APM]*+CSH:[^\n\x1b]*+\n")
+_ENDING = re.compile(rb"[^\n\x1b]*+\n?+(?>(?:\x1bc0\x01(?>(?:\x1b!\x00)?))?)[\d/: APM]*+CSH:[^\n\x1b]*+\n")
 _ENDS_IN_CLOCK = re.compile(rb"\d:\d\d:\d\d(?: [AP]M)?\s*\Z")
 
 

@@ -11,7 +11,7 @@ TOKEN_BYTES = 256  # the longest token: name 128 with its prefix 64, white space
 TAG_BYTES = 8192  # 16x the longest start tag seen (the root of an NCR POSLog, 500 B)
 SECTION_ENDS = {"instruction": b"?>", "comment": b"-->", "cdata": b"]]>", "declaration": b">"}
 
-PREFIX = rb"(?:[A-Za-z_\x80-\xff][\w.\-\x80-\xff]{0,62}:)?+"
+PREFIX = rb"(?>(?:[A-Za-z_\x80-\xff][\w.\-\x80-\xff]{0,62}:)?)"
 _NAME = rb"[A-Za-z_\x80-\xff][\w.:\-\x80-\xff]{0,127}+"
 _QUOTED = rb"(?:\"[^\"<]*+\"|'[^'<]*+')"
 _SECTION = (
@@ -23,9 +23,9 @@ _XML_DECLARATION = re.compile(rb"<\?xml\s")
 
 SECTION = re.compile(rb"<(?:" + _SECTION + rb")")
 NAME_START = re.compile(rb"<(/?)(" + _NAME + rb")" + _ENDED)
-WHOLE_TAG = re.compile(rb"</?" + _NAME + rb"(?:\s+" + _NAME + rb"\s*=\s*" + _QUOTED + rb")*+\s*/?>")
+WHOLE_TAG = re.compile(rb"</?" + _NAME + rb"(?>(?:\s+" + _NAME + rb"\s*=\s*" + _QUOTED + rb")*)\s*/?>")
 # From behind a tag's `<` to its `>`, to a `<` that proves it broken, or to the end of the data.
-TAG_RUN = re.compile(rb"[^<>\"']*+(?:" + _QUOTED + rb"[^<>\"']*+)*+(?:\"[^\"<]*+|'[^'<]*+)?+")
+TAG_RUN = re.compile(rb"[^<>\"']*+(?>(?:" + _QUOTED + rb"[^<>\"']*+)*)(?>(?:\"[^\"<]*+|'[^'<]*+)?)")
 
 
 def either(names: Iterable[str]) -> bytes:
@@ -70,7 +70,7 @@ class Inside:
         start = rb"(?P<start>(?:" + b"|".join(kin) + b")" + _ENDED + b")|"
         self.token = re.compile(rb"<(?:(?P<end>/" + name + rb"\s{0,16}>)|" + start + roots + _SECTION + b")")
         self.end = b"</" + qname + b">"
-        attributes = rb"(?:\s[^<>\"'/]*+(?:\"[^\"<>]*+\"[^<>\"'/]*+)*+)?+"
+        attributes = rb"(?>(?:\s[^<>\"'/]*+(?>(?:\"[^\"<>]*+\"[^<>\"'/]*+)*))?)"
         self.again = re.compile(rb"[ \t\r\n]{0,64}+(<" + name + attributes + b">)")
 
 

@@ -45,7 +45,8 @@ CASES = (
         "flash", "bytes asked of the block device ÷ bytes captured: online, offline, bulk; the spool on its own clock"
     ),
     Case("flash_daemon", "the same with the real daemon and the kernel's own timers; idle"),
-    Case("memory", "resident and private memory: idle, after runs, after a backlog; wake-ups; start; idle modules"),
+    Case("memory", "resident and private memory when idle, after runs, after a backlog; wake-ups when idle"),
+    Case("start", "instructions from the start to capturing; modules that an idle daemon should not hold"),
 )
 
 

@@ -135,10 +135,18 @@ class Router:
 
         until(done, deadline_s, f"not all {captured} records were processed", look_s)
 
-    def stop(self) -> None:
+    def captured(self, records: int, deadline_s: float) -> None:
+        """Wait until `records` records came in, wherever they are now."""
+        until(lambda: self.total()["captured"] >= records, deadline_s, f"not all {records} were captured", 0.25)
+
+    def halt(self) -> None:
+        """Stop it and keep its folders."""
         if self._process:
             _end(self._process)
             self._process = None
+
+    def stop(self) -> None:
+        self.halt()
         shutil.rmtree(self.ram, ignore_errors=True)
 
 

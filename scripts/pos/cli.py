@@ -61,9 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_shop(selling)
     _add_pace(selling)
     selling.set_defaults(run=_run_sell)
-    replaying = commands.add_parser(
-        "replay", help="play a recording back", description=_REPLAY, formatter_class=raw
-    )
+    replaying = commands.add_parser("replay", help="play a recording back", description=_REPLAY, formatter_class=raw)
     _add_replay(replaying)
     making = commands.add_parser(
         "generate", help="write a recording, no link", description=_GENERATE, formatter_class=raw
@@ -92,8 +90,13 @@ def _add_targets(parser: argparse.ArgumentParser) -> None:
     target("--text-tcp", "text", "TARGET", "tickets between a start and an end line")
     target("--stx-tcp", "stx", "TARGET", "tickets framed STX ... ETX LRC")
     target("--naxml-tcp", "naxml", "TARGET", "NAXML events")
-    group.add_argument("--resend-s", type=float, default=3.0, metavar="S",
-                       help="after a reconnect send again what was sent in the last S seconds before the break (3)")
+    group.add_argument(
+        "--resend-s",
+        type=float,
+        default=3.0,
+        metavar="S",
+        help="after a reconnect send again what was sent in the last S seconds before the break (3)",
+    )
     group.add_argument("--unplug-every", type=float, default=0.0, metavar="S", help="break every link each S seconds")
     group.add_argument("--unplug-for", type=float, default=2.0, metavar="S", help="... for this long (2)")
 
@@ -103,8 +106,12 @@ def _add_shop(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--seed", type=int, default=1, help="the same seed sells the same baskets (1)")
     group.add_argument("--store", default="0042")
     group.add_argument("--registers", default="101,102", metavar="N,N", help="a journal or text till uses the first")
-    group.add_argument("--start", type=datetime.fromisoformat, metavar="ISO",
-                       help="POS clock at the start (sell: now; generate: 2026-11-22T05:00:00)")
+    group.add_argument(
+        "--start",
+        type=datetime.fromisoformat,
+        metavar="ISO",
+        help="POS clock at the start (sell: now; generate: 2026-11-22T05:00:00)",
+    )
     group.add_argument("--utc-offset-min", type=int, default=-300, metavar="MIN")
     group.add_argument("--skew-s", type=float, default=0.0, metavar="S", help="POS clock ahead of the true time")
     group.add_argument("--drift-ppm", type=float, default=0.0, metavar="PPM")
@@ -119,8 +126,13 @@ def _add_shop(parser: argparse.ArgumentParser) -> None:
 def _add_pace(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("pace, per source")
     group.add_argument("--rate", type=float, default=1.0, metavar="R", help="tickets a second (1)")
-    group.add_argument("--speed", type=float, default=0.0, metavar="X",
-                       help="journal keying X times a human's; default: as fast as the rate needs")
+    group.add_argument(
+        "--speed",
+        type=float,
+        default=0.0,
+        metavar="X",
+        help="journal keying X times a human's; default: as fast as the rate needs",
+    )
     group.add_argument("--poisson", action="store_true", help="tickets come at random, R a second on average")
     group.add_argument("--tickets", type=int, default=0, metavar="N", help="stop after N tickets")
     group.add_argument("--seconds", type=float, default=0.0, metavar="S", help="stop after S seconds")

@@ -93,8 +93,14 @@ def _range(company: int, group: str, department: Department, *items: tuple[str, 
 
 
 AGED: tuple[Product, ...] = (
-    *_range(90011, "WESTBROOK", TOBACCO, ("WESTBROOK RED BOX", 899), ("WESTBROOK GOLD BOX", 899),
-            ("WESTBROOK MENTHOL 100 BOX", 925)),
+    *_range(
+        90011,
+        "WESTBROOK",
+        TOBACCO,
+        ("WESTBROOK RED BOX", 899),
+        ("WESTBROOK GOLD BOX", 899),
+        ("WESTBROOK MENTHOL 100 BOX", 925),
+    ),
     *_range(90012, "HARLOW", TOBACCO, ("HARLOW FULL FLAVOR", 749), ("HARLOW SILVER 100 SOFT", 765)),
     *_range(90013, "COPPERTIN", MOIST, ("COPPERTIN WINTERGREEN 1.2Z", 619), ("COPPERTIN STRAIGHT LC", 619)),
     *_range(90014, "", CIGARS, ("LITTLE HERON SWEET 2PK", 149), ("LITTLE HERON GRAPE 2PK", 149)),
@@ -102,14 +108,35 @@ AGED: tuple[Product, ...] = (
     Product("TOBACCO", TOBACCO, 599),
 )
 SHELF: tuple[Product, ...] = (
-    *_range(90031, "FIZZLE", DRINKS, ("FIZZLE COLA 20OZ", 249), ("FIZZLE COLA ZERO 20OZ", 249),
-            ("FIZZLE CHERRY 20OZ", 249), ("FIZZLE LEMON LIME 1L", 279)),
+    *_range(
+        90031,
+        "FIZZLE",
+        DRINKS,
+        ("FIZZLE COLA 20OZ", 249),
+        ("FIZZLE COLA ZERO 20OZ", 249),
+        ("FIZZLE CHERRY 20OZ", 249),
+        ("FIZZLE LEMON LIME 1L", 279),
+    ),
     *_range(90032, "VOLTA", DRINKS, ("VOLTA ENERGY BLUE 16OZ", 349), ("VOLTA ENERGY ZERO 16OZ", 349)),
     *_range(90033, "", DRINKS, ("CLEARBECK WATER 1L", 199), ("ORCHARD LANE APPLE JUICE", 229)),
-    *_range(90041, "CRINKLE", SNACKS, ("CRINKLE & CO SEA SALT 3OZ", 219), ("CRINKLE & CO BBQ 3OZ", 219),
-            ("PRAIRIE PRETZEL TWISTS", 259), ("JERKY JUNCTION PEPPERED", 699)),
-    *_range(90042, "BARLEYBAR", CANDY, ("BARLEYBAR KING SIZE", 299), ("BARLEYBAR ALMOND KING", 299),
-            ("PUCKERS SOUR RINGS", 219), ("MINTWELL GUM 35 STICKS", 389)),
+    *_range(
+        90041,
+        "CRINKLE",
+        SNACKS,
+        ("CRINKLE & CO SEA SALT 3OZ", 219),
+        ("CRINKLE & CO BBQ 3OZ", 219),
+        ("PRAIRIE PRETZEL TWISTS", 259),
+        ("JERKY JUNCTION PEPPERED", 699),
+    ),
+    *_range(
+        90042,
+        "BARLEYBAR",
+        CANDY,
+        ("BARLEYBAR KING SIZE", 299),
+        ("BARLEYBAR ALMOND KING", 299),
+        ("PUCKERS SOUR RINGS", 219),
+        ("MINTWELL GUM 35 STICKS", 389),
+    ),
     *_range(90051, "", GENERAL, ("BRIGHTFLAME LIGHTER", 199), ("ROADMATE PHONE CABLE", 1299)),
 )
 KEYS: tuple[Product, ...] = (

@@ -57,9 +57,12 @@ class Transset:
         """A record of the log about itself: nearly always somebody's call of the CGI."""
         rng = self._rng
         unique, time = self._next_unique(), self.time(at)
-        kind, words = "SECURE USER", (
-            f"USER: backoffice, SEC EMP ID# 8 - {rng.choice(_CALLS)} - PASSED - HTTP REQUEST - Register ID# 0 - "
-            f"REMOTE IP# 192.168.31.{rng.randrange(20, 99)} - "
+        kind, words = (
+            "SECURE USER",
+            (
+                f"USER: backoffice, SEC EMP ID# 8 - {rng.choice(_CALLS)} - PASSED - HTTP REQUEST - Register ID# 0 - "
+                f"REMOTE IP# 192.168.31.{rng.randrange(20, 99)} - "
+            ),
         )
         if rng.random() < 0.2:
             kind, words = rng.choice(_NOISE)
@@ -166,9 +169,7 @@ def _recall(sale: Sale) -> str:
     if not (sale.recalled and sale.original):
         return ""
     register, ticket = sale.original
-    return (
-        f'<trRecall transType="sale"><posNum>{register}</posNum><trSeq>{register}{ticket:04d}</trSeq></trRecall>'
-    )
+    return f'<trRecall transType="sale"><posNum>{register}</posNum><trSeq>{register}{ticket:04d}</trSeq></trRecall>'
 
 
 def _cashiers(sale: Sale) -> str:

@@ -60,15 +60,13 @@ def draft(frame: bytes, reading: Reading) -> Draft:
     return Draft(RECORD, masked, facts.identity, facts.pos_time, facts.kind)
 
 
-def receipts(size: int, record_bytes: int, seed: int = 1) -> bytes:
-    """At least `size` bytes of text tickets of about `record_bytes` each: short ones as they are, longer ones joined
-    from several, so that a record is as long as asked and still no two are alike."""
+def receipts(text: bytes, record_bytes: int) -> bytes:
+    """The tickets of a `text` stream joined to longer ones of about `record_bytes`, still no two alike."""
     head, end = f"{START}\r\n".encode(), f"{END}\r\n".encode()
-    texts = stream("text", size, seed).split(end)[:-1]
-    out, body = bytearray(), bytearray()
-    for text in texts:
-        body += text.removeprefix(head)
-        if len(body) + len(head) + len(end) >= record_bytes:
-            out += head + body + end
-            body.clear()
+    out, joined = bytearray(), bytearray()
+    for ticket in text.split(end)[:-1]:
+        joined += ticket.removeprefix(head)
+        if len(joined) + len(head) + len(end) >= record_bytes:
+            out += head + joined + end
+            joined.clear()
     return bytes(out)

@@ -15,7 +15,6 @@ from routerd.model import Link, SerialLink, Source, TcpConnectLink, TcpListenLin
 
 _NOISE_SHARE = 0.05  # more than this of what arrives makes no record: wrong speed, wrong framer
 _NOISE_FLOOR = 4096  # bytes of noise before the share says anything
-_DIALECTS = {"esc-journal": "verifone-journal", "escpos": "escpos", "vsi-add": "vsi", "text": "text"}
 _RETRY = Backoff(base_s=0.25, ceiling_s=5.0)  # a re-plugged cable is noticed within seconds
 
 
@@ -209,7 +208,7 @@ class InletSession:
 
 def dialect_name(source: Source) -> str:
     """The dialect a source is read with; empty when its first frame decides."""
-    return source.dialect or _DIALECTS.get(source.framer, "")
+    return source.dialect or tlog.FOR_FRAMER.get(source.framer, "")
 
 
 def reading(source: Source) -> Reading:

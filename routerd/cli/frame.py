@@ -13,9 +13,8 @@ from routerd import tlog
 from routerd.errors import PermanentError
 from routerd.framing import FRAMERS, Framer, Noise, Piece, build
 
-_BY_DIALECT = {"transset": "xml-element", "naxml": "xml-element", "poslog": "xml-element"}
-_FRAMERS = {**_BY_DIALECT, "verifone-journal": "esc-journal", "escpos": "escpos", "vsi": "vsi-add", "ibm4690": "text"}
-_DIALECTS = {"esc-journal": "verifone-journal", "escpos": "escpos", "vsi-add": "vsi", "text": "text"}
+_XML = {name: "xml-element" for name, known in tlog.DIALECTS.items() if known.elements}
+_FRAMERS = {**{dialect: framer for framer, dialect in tlog.FOR_FRAMER.items()}, **_XML, "ibm4690": "text"}
 _OPTIONS: Mapping[str, Mapping[str, str]] = {"ibm4690": {"line": "hex:220d0a"}}
 _CHUNK = 64 << 10
 _LINE = 76

@@ -1,6 +1,7 @@
 """The room: lanes that take segments from the spool, send them, and bring acks back."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
@@ -94,6 +95,7 @@ class Forwarder(Generic[H]):
         self._not_before_ns = 0
         self._condition = ""
         self._probe = asyncio.Lock()
+        self._mended = asyncio.Event()
         self._last_ack_ns: int | None = None
         self._acked_segments = 0
         self._sent_bytes = 0
@@ -124,8 +126,15 @@ class Forwarder(Generic[H]):
                 continue
             async with self._probe:  # while the cloud is away, one lane at a time asks for it
                 if self._failures:
-                    await asyncio.sleep(max(0.0, (self._not_before_ns - self._clock.mono_ns()) / 1e9))
+                    await self._pause()
                     await self._round(take)
+
+    async def _pause(self) -> None:
+        """Until the next attempt is due, or an upload that was under way has succeeded after all."""
+        self._mended.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(max(0.0, (self._not_before_ns - self._clock.mono_ns()) / 1e9)):
+                await self._mended.wait()
 
     async def _round(self, take: Callable[[int], Awaitable[list[tuple[H, bytes]]]]) -> None:
         try:
@@ -141,7 +150,8 @@ class Forwarder(Generic[H]):
         except TransientError as exc:
             self._fail(Meaning(Reaction.RETRY, exc.code, str(exc)), None, "")
         finally:
-            self._outbox.release(open_items)
+            if open_items:
+                self._outbox.release(open_items)
 
     async def _send(self, taken: list[tuple[H, bytes]], open_items: dict[H, None]) -> None:
         """One upload and what its answer asks for. What is settled leaves `open_items`."""
@@ -212,6 +222,7 @@ class Forwarder(Generic[H]):
             self._condition = ""
         if self._failures:
             self._failures = 0
+            self._mended.set()
             self._outbox.cloud_is(reachable=True)
             self._outbox.backlog_ready.set()
             self._outbox.live_ready.set()

@@ -9,6 +9,6 @@ Invariants:
 
 from routerd.tlog.base import Dialect, Facts
 from routerd.tlog.masking import mask
-from routerd.tlog.registry import DIALECTS, dialect, sniff
+from routerd.tlog.registry import DIALECTS, FOR_FRAMER, dialect, sniff
 
-__all__ = ["DIALECTS", "Dialect", "Facts", "dialect", "mask", "sniff"]
+__all__ = ["DIALECTS", "FOR_FRAMER", "Dialect", "Facts", "dialect", "mask", "sniff"]

@@ -2,9 +2,11 @@ from functools import reduce
 from operator import xor
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from routerd.framing import Frame, Framer, Noise
-from routerd.framing.text import Lines, Spans, StxEtx
+from routerd.framing.text import Lines, Spans, StxEtx, lrc
 from tests.framing.laws import check_laws, cut, noises, records
 
 
@@ -108,3 +110,11 @@ def test_a_telegram_of_the_limit_is_a_frame_and_a_byte_more_is_noise() -> None:
     fits = telegram(b"x" * 17)
     assert check_laws(make, fits, limit=20) == [Frame(fits)]
     assert records(check_laws(make, telegram(b"x" * 18) + fits, limit=20)) == [fits]
+
+
+@given(st.binary(max_size=100))
+def test_lrc_is_the_xor_of_all_bytes(data: bytes) -> None:
+    expected = 0
+    for byte in data:
+        expected ^= byte
+    assert lrc(data) == expected

@@ -92,8 +92,8 @@ def run(arguments: argparse.Namespace) -> int:
 def guess(content: bytes, framer: str | None = None, dialect: str | None = None) -> tuple[str, str, Mapping[str, str]]:
     """(framer, dialect, framer options) to read a recording with; what is given stays. An empty dialect: each frame
     decides."""
-    name = dialect or _DIALECTS.get(framer or "", "") or tlog.sniff(content)
-    if framer == "xml-element" and name not in _BY_DIALECT:
+    name = dialect or tlog.FOR_FRAMER.get(framer or "", "") or tlog.sniff(content)
+    if framer == "xml-element" and name not in _XML:
         name = ""
     return framer or _FRAMERS.get(name, "text"), name, _OPTIONS.get(name, {})
 

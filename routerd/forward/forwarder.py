@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import logging
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
@@ -17,8 +16,6 @@ from routerd.forward.pace import Pace
 from routerd.model import Segment, SegmentInfo, Stream
 from routerd.wire import batch, codec
 from routerd.wire.answers import Meaning, Reaction
-
-log = logging.getLogger("routerd.forward")
 
 _SUBJECT = "cloud"
 _INGEST = "/v1/ingest"

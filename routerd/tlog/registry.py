@@ -26,7 +26,7 @@ DIALECTS: dict[str, Dialect] = {
 }
 
 FOR_FRAMER = {"esc-journal": "verifone-journal", "escpos": "escpos", "vsi-add": "vsi", "text": "text"}
-"""The dialect a framer's frames are in when the source names none; XML and telegrams are recognised by their content."""
+"""The dialect of a framer's frames when the source names none; XML and telegrams are recognised by content."""
 
 SNIFF_BYTES = 8192  # more than any envelope or first ticket seen
 

@@ -90,14 +90,8 @@ class Playing:
         self.sources = {recording.source: f"{recording.path.name}: {recording.framer}, {recording.dialect}"}
         self.sections = [places.player(recording, place)]
         pace = recordings.pace(recording, plan.seconds)
-        self.words: tuple[str, ...] = (
-            "scripts.pos",
-            "replay",
-            str(recording.path.resolve()),
-            "--serial",
-            str(place.pty),
-            *pace,
-        )
+        file = str(recording.path.resolve())
+        self.words: tuple[str, ...] = ("scripts.pos", "replay", file, "--serial", str(place.pty), *pace)
         self.ring_mb = places.RING_MB + 2 * (recording.size >> 20)  # the whole file must fit while the WAN is away
 
     def sold(self) -> Mapping[str, int]:

@@ -58,6 +58,7 @@ class Demo:
                 result = await self._compare()
                 for task in beside:
                     task.cancel()
+                self._phase = "done"
                 return result
         except BaseExceptionGroup as group_of_faults:
             raise _first(group_of_faults) from None

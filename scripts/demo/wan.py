@@ -1,7 +1,6 @@
 """The store's WAN line: a TCP proxy between routerd and fleetd that counts every byte and can be cut. Shell."""
 
 import asyncio
-import contextlib
 import socket
 import struct
 
@@ -41,9 +40,7 @@ class Wan:
             self._server.close()
             self._server = None
         for writer in self._writers:
-            writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
-            writer.transport.abort()
-            self.resets += 1
+            self.resets += _reset(writer)
 
     async def _serve(self, store_reader: asyncio.StreamReader, store_writer: asyncio.StreamWriter) -> None:
         self.connections += 1
@@ -55,20 +52,31 @@ class Wan:
         ends = {store_writer, cloud_writer}
         self._writers |= ends
         try:
-            if self.is_up:  # cut while we were dialling
+            if self.is_up:  # or the line was cut while we were dialling
                 up = self._carry("up", store_reader, cloud_writer)
                 await asyncio.gather(up, self._carry("down", cloud_reader, store_writer))
+        except OSError:
+            for writer in ends:  # a reset at one end is one at the other
+                _reset(writer)
         finally:
             self._writers -= ends
             for writer in ends:
                 writer.close()
 
     async def _carry(self, direction: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One direction of a connection, until its sender ends or the line is cut."""
-        with contextlib.suppress(OSError):
-            while chunk := await reader.read(CHUNK_BYTES):
-                self._bytes[direction] += len(chunk)
-                writer.write(chunk)
-                await writer.drain()
-            if writer.can_write_eof():
-                writer.write_eof()
+        """One direction of a connection, until its sender ends. Raises OSError when either end breaks."""
+        while chunk := await reader.read(CHUNK_BYTES):
+            self._bytes[direction] += len(chunk)
+            writer.write(chunk)
+            await writer.drain()
+        if writer.can_write_eof() and not writer.is_closing():
+            writer.write_eof()
+
+
+def _reset(writer: asyncio.StreamWriter) -> bool:
+    """Break it off; False for what has ended already."""
+    if writer.is_closing():
+        return False
+    writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+    writer.transport.abort()
+    return True

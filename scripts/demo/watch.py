@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,9 @@ from scripts.demo.processes import DemoError
 
 BEFORE_MS = 1000  # tickets on their way when trouble begins meet it too: sealed after 0.25 s, acked soon after
 CALM_S = 1.0  # nothing waits longer than this once the backlog of an outage is gone
+
+
+Status = dict[str, Any]  # as `routerctl status --json` prints it
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +34,8 @@ class Watch:
     def __init__(self, socket: Path) -> None:
         self._socket = socket
         self._run = 0
-        self.status: dict[str, Any] | None = None
-        self._last: dict[str, Any] | None = None
+        self.status: Status | None = None
+        self._last: Status | None = None
         self._captured: Counter[str] = Counter()
         self._done: Counter[str] = Counter()
         self._captured_bytes = self._flash_bytes = 0
@@ -49,7 +53,7 @@ class Watch:
             self.status = answer
             self._last = answer or self._last
 
-    async def until(self, what: str, condition: Any, within_s: float) -> dict[str, Any]:
+    async def until(self, what: str, condition: Callable[[Status], bool], within_s: float) -> Status:
         """The first status that meets `condition`. Raises DemoError when none does in time."""
         try:
             async with asyncio.timeout(within_s):
@@ -111,9 +115,6 @@ class Watch:
     def flash_bytes(self) -> int:
         """What the spool counted over all runs; its own start-up (making the ring, one page of state) is not in it."""
         return self._flash_bytes + (self._last["spool"]["flash_bytes"] if self._last else 0)
-
-
-Status = dict[str, Any]
 
 
 def all_up(status: Status) -> bool:

@@ -1,6 +1,9 @@
 """The demo proves what it says, and would say so if it were not so."""
 
+import asyncio
 import json
+import socket
+import struct
 import subprocess
 import sys
 from dataclasses import replace
@@ -12,11 +15,13 @@ import pytest
 
 from scripts.demo.cloud import Cloud
 from scripts.demo.compare import Kept, Verdict, compare, percentile, undisturbed, waits
+from scripts.demo.place import free_port
 from scripts.demo.plan import COME_BACK_S, CUT_SHARES, KILL_SHARES, draw
 from scripts.demo.recording import read
 from scripts.demo.report import Result, document, summary
 from scripts.demo.truth import Sold, Truth
 from scripts.demo.view import Picture, Row, lines
+from scripts.demo.wan import Wan
 from tests.samples import SAMPLES
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -224,3 +229,60 @@ def test_the_view_fits_any_terminal(width: int, height: int) -> None:
     assert len(drawn) <= height
     assert max(map(len, drawn)) <= width
     assert "selling" in drawn[1]
+
+
+async def test_a_cut_line_resets_what_stands_refuses_what_is_new_and_comes_back() -> None:
+    async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while chunk := await reader.read(100):
+            writer.write(chunk)
+        writer.close()
+
+    async def dial() -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        return await asyncio.open_connection("127.0.0.1", wan.port)
+
+    cloud = await asyncio.start_server(echo, "127.0.0.1", 0)
+    wan = Wan(free_port(), cloud.sockets[0].getsockname()[1])
+    async with asyncio.timeout(20):
+        await wan.restore()
+        reader, writer = await dial()
+        writer.write(b"ping")
+        assert await reader.readexactly(4) == b"ping"
+        wan.cut()
+        with pytest.raises(ConnectionResetError):
+            await reader.readexactly(1)
+        with pytest.raises(ConnectionRefusedError):
+            await dial()
+        wan.cut()
+        await wan.restore()
+        again, second = await dial()
+        second.write(b"pong!")
+        second.write_eof()
+        assert await again.read() == b"pong!"
+    assert (wan.up_bytes, wan.down_bytes, wan.connections) == (9, 9, 2)
+    wan.cut()
+    for end in (writer, second):
+        end.close()
+    cloud.close()
+
+
+async def test_what_breaks_at_the_store_breaks_at_the_cloud() -> None:
+    broken = asyncio.Event()
+
+    async def wait(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"here")
+        with pytest.raises(ConnectionResetError):
+            await reader.read()
+        broken.set()
+
+    cloud = await asyncio.start_server(wait, "127.0.0.1", 0)
+    wan = Wan(free_port(), cloud.sockets[0].getsockname()[1])
+    async with asyncio.timeout(20):
+        await wan.restore()
+        reader, writer = await asyncio.open_connection("127.0.0.1", wan.port)
+        await reader.readexactly(4)
+        linger = struct.pack("ii", 1, 0)
+        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        writer.transport.abort()
+        await broken.wait()
+    wan.cut()
+    cloud.close()

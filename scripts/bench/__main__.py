@@ -16,6 +16,7 @@ from typing import Any
 
 from routerd import __version__
 from scripts.bench.cases import CASES, Run, measure
+from scripts.bench.stack import compiled
 from scripts.bench.table import document, render
 
 OUT = Path("out")
@@ -67,6 +68,7 @@ def _scratch() -> Iterator[Path]:
     """A folder on the disk the repository is on: /tmp may be RAM, where a spool would refuse to live."""
     OUT.mkdir(exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix="bench-", dir=OUT)).resolve()
+    compiled(folder / "pyc")
     try:
         yield folder
     finally:

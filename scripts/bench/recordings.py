@@ -13,6 +13,7 @@ from scripts.pos.textpos import END, START
 
 TEXT_OPTIONS = {"start": START, "end": END}
 CHUNK_BYTES = 64 << 10
+_NOISE = Settings("transset").noise  # the simulator's own
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +32,10 @@ TEXT = Reading("text", "text", tuple(TEXT_OPTIONS.items()))
 
 
 @functools.lru_cache(maxsize=8)
-def stream(kind: str, size: int, seed: int = 1) -> bytes:
-    """At least `size` bytes of whole tickets of a simulator's format, as they follow each other on a line."""
-    settings = settings_for(kind, Settings(format=kind, seed=seed))
+def stream(kind: str, size: int, seed: int = 1, noise: float = _NOISE) -> bytes:
+    """At least `size` bytes of whole tickets of a simulator's format, as they follow each other on a line; `noise` is
+    the share of housekeeping records among XML tickets."""
+    settings = settings_for(kind, Settings(format=kind, seed=seed, noise=noise))
     out = bytearray()
     for ticket in tickets(settings, 1 << 30):
         out += ticket.data

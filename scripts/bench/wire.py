@@ -90,7 +90,7 @@ def _day(day: Day) -> Iterator[Row]:
 
 def _shares(day: Day, trained: bytes) -> Row:
     """Where the bytes of a live single go: its data, compressed alone with a dictionary of such data, is the floor."""
-    plain = zstandard.train_dictionary(_DICTIONARY_BYTES, [draft.data for draft in day.before]).as_bytes()
+    plain = _dictionary([draft.data for draft in day.before])
     alone, fields, heads = (
         sum(len(_compressed(each, known)) for each in contents) / len(day.drafts)
         for known, contents in (
@@ -122,8 +122,11 @@ def _note(day: Day, groups: Sequence[Sequence[Draft]], dense: bool) -> str:
 
 
 def _train(drafts: list[Draft]) -> bytes:
-    samples = [body.pack_record(draft, 0) for draft in drafts]
-    return zstandard.train_dictionary(_DICTIONARY_BYTES, samples).as_bytes()
+    return _dictionary([body.pack_record(draft, 0) for draft in drafts])
+
+
+def _dictionary(samples: list[bytes]) -> bytes:
+    return zstandard.train_dictionary(_DICTIONARY_BYTES, [*samples]).as_bytes()
 
 
 def _sent(day: Day, groups: Sequence[Sequence[Draft]], name: str, dictionary: bytes, dense: bool) -> int:

@@ -16,7 +16,7 @@ $(READY): pyproject.toml
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { echo 'Python lacks venv: apt-get install python3-venv'; exit 1; }
 	@echo 'setting up $(VENV) (once)'
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/pip install --quiet --disable-pip-version-check -e '.[zstd,cloud,dev]'
+	@$(BIN)/pip install --quiet --disable-pip-version-check -e '.[zstd,cloud,dev]' --config-settings editable_mode=compat
 	@touch $@
 
 .PHONY: setup

@@ -55,7 +55,7 @@ class Config:
 
 _LINKS: dict[str, type[Link]] = {"serial": SerialLink, "tcp-connect": TcpConnectLink, "tcp-listen": TcpListenLink}
 _LIMITS: dict[str, tuple[float, float]] = {
-    "ring_mb": (1, 4096),
+    "ring_mb": (2, 4096),
     "safe_within_s": (0.1, 60),
     "seal_after_s": (0.01, 30),
     "hot_limit_kb": (256, 65536),

@@ -46,7 +46,7 @@ def test_names_of_sources_are_unique_and_plain() -> None:
         assert "use a-z" in wrong(source=[{**source, "name": name}])
 
 
-@pytest.mark.parametrize(("key", "low", "high"), [("ring_mb", 1, 4096), ("safe_within_s", 0.5, 60.0)])
+@pytest.mark.parametrize(("key", "low", "high"), [("ring_mb", 2, 4096), ("safe_within_s", 0.5, 60.0)])
 def test_limits_hold_at_the_limit_and_not_past_it(key: str, low: float, high: float) -> None:
     for value in (low, high):
         config = parse({"forward": FORWARD, "spool": {key: value, "seal_after_s": 0.01}}, "x")

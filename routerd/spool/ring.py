@@ -25,7 +25,7 @@ from routerd.wire.batch import unpack_segments
 SCHEMA_VERSION = 1
 _SQLITE_PAGE = 4096
 _BODY_AT = _SQLITE_PAGE - PAGE_BYTES  # in a leaf with one row, the row's last column ends the page
-_SCAN_ROWS = 64  # 256 KiB at a time
+_SCAN_ROWS = 16  # 64 KiB at a time
 _SETTINGS = ("PRAGMA locking_mode=EXCLUSIVE", "PRAGMA journal_mode=MEMORY", "PRAGMA synchronous=FULL")
 _SMALL = ("PRAGMA cache_size=-256", "PRAGMA mmap_size=0", "PRAGMA temp_store=MEMORY")
 _REFUSALS = {

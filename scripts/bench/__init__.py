@@ -1,6 +1,6 @@
 """`make bench`: every promise with a number, measured beside a bound of the same run.
 
-    python -m scripts.bench                     everything, about five minutes
+    python -m scripts.bench                     everything, about six minutes
     python -m scripts.bench --only framing      one measurement
     python -m scripts.bench --quick             a tenth of the work: does it run, are the numbers plausible?
 

@@ -5,6 +5,7 @@ Emulated and left out: see `ownclock`. The same with genuine timers: `flash_daem
 
 import asyncio
 import os
+import tempfile
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from itertools import cycle, islice, takewhile
@@ -49,10 +50,11 @@ def _plans(run: Run) -> Iterator[tuple[str, Plan, Target]]:
     day_s = run.scaled(86400.0, 7200.0)
     day = list(zip(_store_day(day_s), cycle(drafts), strict=False))
     outage = tuple(edge * day_s / 86400.0 for edge in _OUTAGE)
-    yield "online, a store's day, one 20 min outage", Plan(day, "naxml", (outage[0], outage[1])), _F1
-    yield "online, a store's day, no outage", Plan(day, "naxml"), _F1_NO_OUTAGE
+    name = f"online, {day_s / 3600:.0f} h of a store, one outage of {(outage[1] - outage[0]) / 60:.0f} min"
+    yield name, Plan(day, "naxml", (outage[0], outage[1])), _F1
+    yield f"online, {day_s / 3600:.0f} h of a store, no outage", Plan(day, "naxml"), _F1_NO_OUTAGE
     noon = [(at_s - day_s / 2, draft) for at_s, draft in day if 0 <= at_s / day_s - 0.5 < _NOON]
-    yield "offline, a store's noon, single tickets", Plan(noon, "naxml", OFFLINE), _F2
+    yield "offline, from noon on, single tickets", Plan(noon, "naxml", OFFLINE), _F2
     bulk = [(at / _BULK_PER_S, draft) for at, draft in enumerate(islice(cycle(drafts), int(run.scaled(6000, 800))))]
     yield f"offline, bulk at {_BULK_PER_S} tickets a second", Plan(bulk, "naxml", OFFLINE), _F2_BULK
 
@@ -129,7 +131,7 @@ def _row(what: str, ratio: float, beside: tuple[Beside, ...], target: Target, no
 
 async def _counted(scratch: Path, name: str, plan: Plan, target: Target, why: str) -> Row:
     """Without a device: what the ring says it wrote. Metadata of the file system is not in it, so nothing is judged."""
-    folder = scratch / f"spool-{name[:7].strip(', ')}-{len(plan.arrivals)}"
+    folder = Path(tempfile.mkdtemp(prefix="spool-", dir=scratch))
     ring = folder / "ring.db"
     witness = Witness(lambda: None, lambda: ring.stat().st_mtime_ns)
     day = await ownclock.live(folder, plan, Timers(ring, 0.0, None), witness)

@@ -32,7 +32,7 @@ def measure(run: Run) -> list[Row]:
     if why := blockdev.unusable():
         return [missing("flash, real daemon, offline single tickets", why), missing("flash, idle", why, _F3)]
     tickets = recordings.frames(recordings.stream("transset-stream", 40_000), COMMANDER)
-    tickets = tickets[: int(run.scaled(8, 3))]
+    tickets = tickets[: int(run.scaled(7, 3))]
     with contextlib.ExitStack() as stack:
         cloud = Cloud(run.scratch / "cloud")  # never started: the WAN is down
         stores = [_open(stack, run, cloud, options) for options in (LONG_COMMIT, DEFAULTS)]

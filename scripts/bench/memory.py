@@ -49,9 +49,11 @@ class Account:
 def measure(run: Run) -> list[Row]:
     commander, receipts = source("till", COMMANDER), source("printer", TEXT)
     backlog = recordings.stream("text", int(run.scaled(20_500, 1_000)) * _TEXT_BYTES)
-    times = int(run.scaled(3, 1))
+    times = int(run.scaled(2, 1))
     small, large = backlog * times, recordings.receipts(backlog, _LARGE) * times
     with running(run.scratch, [commander, receipts]) as (router, cloud):
+        router.halt()  # the first start of a router's life makes the ring; measured is one of the many that find it
+        router.start()
         account = Account(router)
         cold = account.settle()
         account.through(commander, recordings.stream("transset-stream", 20_000, seed=3))

@@ -41,16 +41,17 @@ def measure(run: Run) -> list[Row]:
 def _starts(run: Run, config: Path, port: int) -> list[Row]:
     capturing = ("start until the network half is imported", "import", _NETWORK_HALF, str(port))
     complete = ("start until all is imported", "import", _ALL_IMPORTED, str(port))
+    counts = shutil.which("valgrind") is not None and not run.quick
+    beside = (Beside("python -c pass", _instructions(None, [])),) if counts else ()
     rows = []
     for (what, *words), target in ((capturing, _M4), (complete, None)):
         cpu_ms, said = _cpu(config, words)
         said = f"at that point the source is {said}"
-        if shutil.which("valgrind") is None or run.quick:
+        if not counts:
             why = "a quick run" if run.quick else "valgrind is not installed"
             rows.append(Row(what, cpu_ms, "CPU ms", note=f"{said}; no instructions counted: {why}"))
             continue
-        count, bare = _instructions(config, words), _instructions(None, [])
-        beside = (Beside("python -c pass", bare),)
+        count = _instructions(config, words)
         rows.append(Row(what, count, "M instr", beside, target, f"{said}; {cpu_ms:.0f} ms of CPU without valgrind"))
     return rows
 

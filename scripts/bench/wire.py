@@ -46,7 +46,7 @@ class Day:
 
 
 def measure(run: Run) -> list[Row]:
-    size = int(run.scaled(1.5e6, 150e3))
+    size = int(run.scaled(1e6, 150e3))
     rows: list[Row] = []
     for kind, dictionary, reading in (
         ("transset-stream", "transset", COMMANDER),

@@ -62,7 +62,7 @@ class HotFiles:
             self._failed(exc)
             return -1
 
-    def append(self, fd: int, entries: bytes) -> None:
+    def append(self, fd: int, entries: memoryview) -> None:
         if fd < 0:
             return
         try:

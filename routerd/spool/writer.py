@@ -13,7 +13,7 @@ _STEP_MS = 500  # a wall clock that moved this much against the monotonic one ha
 
 @dataclass(slots=True)
 class Open:
-    """A segment being filled."""
+    """A segment being filled. The first `written` bytes of its content are in its file."""
 
     stream: Stream
     first_seq: int
@@ -21,6 +21,7 @@ class Open:
     fd: int
     content: bytearray
     count: int = 0
+    written: int = 0
 
     @property
     def next_seq(self) -> int:
@@ -42,27 +43,27 @@ class Writer:
     def append(self, source: str, drafts: list[Draft], stamp: Stamp) -> list[tuple[Segment, Stamp]]:
         """Store records; returns what that sealed, each with the time of its first record."""
         sealed = []
-        fresh = bytearray()
         segment = self._open.get(source)
         for draft in drafts:
             if segment and (len(segment.content) + len(draft.data) > SEAL_BYTES or _stepped(segment.head, stamp)):
-                self._files.append(segment.fd, bytes(fresh))
-                fresh.clear()
                 sealed += self.seal(source)
                 segment = None
             if segment is None:
                 segment = self._begin(source, stamp)
-                fresh += segment.content
             since_ms = (stamp.mono_ns - segment.head.mono_ns) // 1_000_000
-            packed = body.pack_record(draft, since_ms)
-            segment.content += packed
+            segment.content += body.pack_record(draft, since_ms)
             segment.count += 1
-            fresh += packed
         if segment:
-            self._files.append(segment.fd, bytes(fresh))
+            self._write(segment)
             if len(segment.content) >= SEAL_BYTES:
                 sealed += self.seal(source)
         return sealed
+
+    def _write(self, segment: Open) -> None:
+        """Bring what is new in the segment to its file."""
+        with memoryview(segment.content) as content:
+            self._files.append(segment.fd, content[segment.written :])
+        segment.written = len(segment.content)
 
     def seal(self, source: str) -> list[tuple[Segment, Stamp]]:
         """Compress what the source's open segment holds; nothing if there is none."""

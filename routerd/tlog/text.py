@@ -44,7 +44,7 @@ class Text:
     def describe(self, data: bytes) -> Facts:
         """Read one receipt. `kind` stays empty: the words on a receipt are the shop's own."""
         shown = _PRINTER_COMMAND.sub(b"", data[:MAX_RECEIPT_BYTES]) if b"\x1b" in data or b"\x1d" in data else data
-        tickets = {m.groups(): m.end() for m in _TICKET.finditer(shown, 0, MAX_RECEIPT_BYTES)}
+        tickets = _tickets(shown)
         if len(tickets) != 1:
             return Facts()
         ((ticket, end),) = tickets.items()
@@ -53,6 +53,21 @@ class Text:
         if time is None:
             return Facts()
         return Facts(identity=identity(self.name, *ticket, time.encode()), pos_time=time)
+
+
+def _tickets(shown: bytes) -> dict[tuple[bytes, ...], int]:
+    """What tickets a receipt names, and where each name ends. The word is found first: a pattern that ignores case
+    has no letters to search for, and would be tried at every byte.
+    """
+    found: dict[tuple[bytes, ...], int] = {}
+    upper = shown[:MAX_RECEIPT_BYTES].upper()
+    at = upper.find(b"STORE")
+    while at >= 0:
+        ticket = _TICKET.match(shown, at, MAX_RECEIPT_BYTES)
+        if ticket:
+            found[ticket.groups()] = ticket.end()
+        at = upper.find(b"STORE", at + 1)
+    return found
 
 
 def _stamp(moment: re.Match[bytes]) -> bytes:

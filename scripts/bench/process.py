@@ -36,6 +36,12 @@ def wakeups(pid: int) -> int:
     return total
 
 
+def is_traced(pid: int) -> bool:
+    """Whether somebody debugs or profiles the process just now, which changes what it does."""
+    status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
+    return "TracerPid:\t0\n" not in status
+
+
 class Peak:
     """The highest private memory while the block runs, looked at ten times a second."""
 

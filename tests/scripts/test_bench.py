@@ -184,6 +184,7 @@ def test_a_process_of_ours_has_memory_cpu_and_wakeups() -> None:
         assert resident > private > 0
         assert process.cpu_s(child.pid) >= 0
         assert process.wakeups(child.pid) >= 0
+        assert not process.is_traced(child.pid)
         child.communicate(b"\n")
 
 

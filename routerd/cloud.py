@@ -69,7 +69,8 @@ class KeyFile:
         if stat.S_IMODE(mode) & 0o077:
             raise PermanentError("key.exposed", f"{path} can be read by others: chmod 600 it, and renew the key")
         self.device, _, secret = line.partition(".")
-        if not self.device or len(secret) < 32:
+        is_one_word = line.isprintable() and " " not in line
+        if not self.device or len(secret) < 32 or not is_one_word:
             raise PermanentError("key.malformed", f"{path} holds no `device.secret` line: have the key made again")
         self._authorization = f"Bearer {line}"
 

@@ -106,10 +106,18 @@ def _check_together(config: Config, origin: str) -> None:
         raise ConfigError(f"{origin}: two sources are named {twice!r}: give each its own name")
     if config.spool.seal_after_s > config.spool.safe_within_s / 2:
         raise ConfigError(f"{origin}: [spool] seal_after_s must be at most half of safe_within_s")
-    if urlsplit(config.forward.url).scheme != "https" or not urlsplit(config.forward.url).hostname:
+    if not _is_https(config.forward.url):
         raise ConfigError(
             f"{origin}: [forward] url must be like https://cloud.example:8443, not {config.forward.url!r}"
         )
+
+
+def _is_https(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme == "https" and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is none, brackets that do not close
+        return False
 
 
 def _section(kind: type[T], table: Any, where: str) -> T:
@@ -164,7 +172,7 @@ def _source(row: Any, where: str) -> Source:
     """One [[source]]: the link's own keys stand beside the source's."""
     if not isinstance(row, dict):
         raise ConfigError(f"{where} must be a table of keys and values")
-    kind = _LINKS.get(row.get("link", ""))
+    kind = _LINKS.get(str(row.get("link", "")))
     if kind is None:
         raise ConfigError(f"{where} link = {row.get('link')!r}: use one of {', '.join(_LINKS)}")
     link_keys = {field.name for field in fields(kind)}

@@ -86,7 +86,7 @@ class Daemon:
                     task.cancel()
         finally:
             await self._spool.close()
-            self._config.control.socket.unlink(missing_ok=True)
+            self._control.remove()
         log.info("stopped")
 
     async def _forward(self) -> None:

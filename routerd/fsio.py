@@ -34,8 +34,10 @@ def private_directory(path: Path) -> Path:
     """Make sure `path` is a directory that only we can enter. Raises PermanentError with the remedy."""
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        status = path.stat()
-        if status.st_uid == os.geteuid() and status.st_mode & 0o777 != 0o700:
+        mode = path.stat().st_mode
+        if mode & 0o022:  # shared: making it ours would take it from others, and leaving it would show our files
+            raise PermanentError("path.shared", f"{path} can be written by others: name a directory of routerd's own")
+        if mode & 0o077:
             path.chmod(0o700)
     except OSError as exc:
         raise PermanentError("path.unusable", f"{path}: {exc.strerror}: make it a directory routerd may use") from exc

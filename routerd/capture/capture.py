@@ -14,6 +14,7 @@ from routerd.conditions import CRITICAL, WARNING, Conditions
 from routerd.model import Link, SerialLink, Source, TcpConnectLink, TcpListenLink
 
 _NOISE_SHARE = 0.05  # more than this of what arrives makes no record: wrong speed, wrong framer
+_NOISE_WINDOW = 256 << 10  # bytes looked back on
 _NOISE_FLOOR = 4096  # bytes of noise before the share says anything
 _RETRY = Backoff(base_s=0.25, ceiling_s=5.0)  # a re-plugged cable is noticed within seconds
 
@@ -89,6 +90,7 @@ class SourceInlet:
         self._sessions: dict[InletSession, str] = {}
         self._trouble = ""
         self._was_up = False
+        self._noise_before = (0, 0)
         self._strangers: Mapping[str, int] = {}
         reading(source)
 
@@ -157,11 +159,14 @@ class SourceInlet:
 
     def _judge_noise(self) -> None:
         """Raise the condition while a tell-tale share of what arrives is noise."""
-        noise, total = self._meter.noise_bytes, self._meter.bytes_read
+        noise = self._meter.noise_bytes - self._noise_before[0]
+        total = self._meter.bytes_read - self._noise_before[1]
+        if total > _NOISE_WINDOW:  # forget half, so that neither a good day nor a bad hour is held against now
+            self._noise_before = (self._noise_before[0] + noise // 2, self._noise_before[1] + total // 2)
         if noise > _NOISE_FLOOR and noise > total * _NOISE_SHARE:
             message = f"much of what arrives makes no record: check speed, parity and framer ({self.source.framer})"
             self._conditions.raise_("source.noise", self.source.name, message)
-        elif noise:
+        elif self._meter.noise_bytes:
             self._conditions.clear("source.noise", self.source.name)
 
 

@@ -94,8 +94,10 @@ class StreamSession:
     def _feed_with_tail(self, chunk: bytes) -> None:
         """Tail, records, tail: whichever step a kill falls on, each byte is in a record or in the tail."""
         before = self._framer.pending
-        overlap = before[-_OVERLAP:]
-        self._store.grow_tail(self._source, len(before) - len(overlap), self._masked(overlap + chunk))
+        lead = before[-2 * _OVERLAP :]
+        context = max(0, len(lead) - _OVERLAP)  # is read and not written again: a number may begin in it
+        masked = self._masked(lead + chunk)[context:]
+        self._store.grow_tail(self._source, len(before) - len(lead) + context, masked)
         pieces = self._framer.feed(chunk)
         if pieces:
             self._store_pieces(pieces)

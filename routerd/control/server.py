@@ -29,7 +29,7 @@ class Control:
         """Start serving. Raises PermanentError if the socket cannot be made."""
         try:
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._path.unlink(missing_ok=True)
+            self.remove()
             mask = os.umask(0o177)  # the socket is ours alone from its first moment
             try:
                 return await asyncio.start_unix_server(self._serve, self._path, limit=_MAX_LINE)
@@ -38,6 +38,11 @@ class Control:
         except OSError as exc:
             reason = f"{self._path}: {exc.strerror}: set [control] socket to a path routerd may write"
             raise PermanentError("control.socket", reason) from exc
+
+    def remove(self) -> None:
+        """Take the socket away; a file that is no socket is somebody else's and stays."""
+        if self._path.is_socket():
+            self._path.unlink()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -54,7 +59,7 @@ class Control:
         """`{"ask": name}` -> `{"answer": …}` or `{"error": …}`."""
         try:
             asked = json.loads(line)["ask"]
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             return {"error": 'say {"ask": "status"} in one line'}
         view = self._views.get(asked) if isinstance(asked, str) else None
         if view is None:

@@ -184,18 +184,21 @@ class Forwarder(Generic[H]):
     async def _take_answer(self, answer: batch.Answer, taken: list[tuple[H, bytes]], open_items: dict[H, None]) -> None:
         self._succeed(answer)
         waiting = {(h.info.stream, h.info.first_seq, h.info.count): (h, packed) for h, packed in taken}
+        invalid: list[tuple[H, bytes]] = []
         for ack in answer.acks:
             held, packed = waiting.pop((ack.stream, ack.first_seq, ack.count), (None, b""))
             if held is None:
                 continue
             if ack.status == batch.INVALID:
-                await self._set_aside(held, packed, "cloud.segment_invalid", open_items)
+                invalid.append((held, packed))
             else:
                 del open_items[held]
                 self._outbox.settle(held)
                 self._acked_segments += 1
         for stream, watermark in answer.processed:
             self._outbox.process(stream, watermark)
+        for held, packed in invalid:  # last: a disk that refuses must not hold up what the cloud has taken
+            await self._set_aside(held, packed, "cloud.segment_invalid", open_items)
 
     async def _set_aside(self, held: H, packed: bytes, reason: str, open_items: dict[H, None]) -> None:
         [segment] = batch.unpack_segments(packed)

@@ -7,7 +7,7 @@ from routerd.wire.answers import Reaction
 
 _HOLD_FLOOR_S = 120.0  # refused: at most 30 requests an hour
 _HOLD_CEILING_S = 3600.0  # and an hour at most until a device that was let in again notices
-_SPREAD = 0.1  # of a told Retry-After, so that thousands told the same do not come back together
+_TOLD_S = (1.0, 3600.0)  # what a cloud may ask for; more would let one wrong header silence a store for days
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class Pace:
             return 0.0
         if reaction is Reaction.HOLD:
             ceiling_s = min(_HOLD_CEILING_S, _HOLD_FLOOR_S * 2.0 ** min(failures, 16))
-            return max(retry_after_s or 0.0, _HOLD_FLOOR_S + chance * (ceiling_s - _HOLD_FLOOR_S))
-        if retry_after_s is not None:
-            return retry_after_s * (1 + _SPREAD * chance)
+            return _HOLD_FLOOR_S + chance * (ceiling_s - _HOLD_FLOOR_S)
+        if retry_after_s is not None and reaction is Reaction.RETRY:  # never from one who is not our cloud
+            return min(max(retry_after_s, _TOLD_S[0]), _TOLD_S[1])
         return self.backoff.wait_s(failures - 1, chance)

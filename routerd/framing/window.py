@@ -1,8 +1,12 @@
 """What every framer here works on: the bytes fed and not yet returned, and the pieces they have made."""
 
+import re
+
 from routerd.framing.base import MAX_NOISE_BYTES, Frame, Noise, Piece
 
 WHITE = b" \t\r\n"
+_LONGEST_NUMBER = 128  # a card number with its grouping and the digits of a track; noise is cut before it, not inside
+_NUMBER_AT_END = re.compile(rb"[0-9][0-9 =^;%\-]*\Z")
 
 
 class Window:
@@ -66,7 +70,9 @@ class Window:
             self._reason = reason
         self.junk = end
         while self.junk - self.head >= MAX_NOISE_BYTES:
-            self._emit(self.head + MAX_NOISE_BYTES)
+            cut = self.head + MAX_NOISE_BYTES
+            number = _NUMBER_AT_END.search(self.data, cut - _LONGEST_NUMBER, cut)
+            self._emit(number.start() if number and number.start() > cut - _LONGEST_NUMBER else cut)
 
     def damage(self, end: int, reason: str) -> None:
         """Everything up to `end` is noise and goes out now, so that `pending` never starts inside a damaged record."""

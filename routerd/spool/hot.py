@@ -9,6 +9,7 @@ many of the first pieces in it are records already. So a kill between storing a 
 and the record is not made twice. The tail is masked as it is written.
 """
 
+import errno
 import logging
 import os
 import struct
@@ -62,13 +63,16 @@ class HotFiles:
             self._failed(exc)
             return -1
 
-    def append(self, fd: int, entries: memoryview) -> None:
+    def append(self, fd: int, entries: memoryview) -> bool:
+        """Whether all of `entries` is in the file now; if not, none of it is."""
         if fd < 0:
-            return
+            return False
         try:
-            os.write(fd, entries)
+            _write_whole(fd, entries)
         except OSError as exc:
             self._failed(exc)
+            return False
+        return True
 
     def seal(self, fd: int, stream: Stream, first_seq: int, packed: bytes) -> None:
         """Put the sealed segment in the place of the open one."""
@@ -78,7 +82,7 @@ class HotFiles:
         try:
             draft_fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
             try:
-                os.write(draft_fd, packed)
+                _write_whole(draft_fd, memoryview(packed))
             finally:
                 os.close(draft_fd)
             os.rename(draft, self._path(stream, first_seq, "seg"))
@@ -121,8 +125,9 @@ class HotFiles:
                 log.warning("%s: set aside: %s", path, exc)
                 path.rename(path.with_suffix(".bad"))
         for path in sorted(self.directory.glob("*.open")):
-            source, epoch, first_seq, _ = path.name.rsplit(".", 3)
-            leftovers.append(Leftover(Stream(source, int(epoch)), int(first_seq), path.read_bytes(), path))
+            match path.name.split("."):
+                case [source, epoch, first_seq, _] if epoch.isdecimal() and first_seq.isdecimal():
+                    leftovers.append(Leftover(Stream(source, int(epoch)), int(first_seq), path.read_bytes(), path))
         return segments, leftovers
 
     def take_over_tail(self, stream: Stream, last_seq: Mapping[Stream, int]) -> Tail:
@@ -148,3 +153,11 @@ class HotFiles:
     def _failed(self, exc: OSError) -> None:
         message = f"{exc.strerror}: records wait in memory only; free space there"
         self._conditions.raise_("hot.failed", str(self.directory), message, CRITICAL)
+
+
+def _write_whole(fd: int, content: memoryview) -> None:
+    """All or nothing: a write cut short by a full disk is taken back. Raises OSError."""
+    written = os.write(fd, content)
+    if written < len(content):
+        os.ftruncate(fd, os.fstat(fd).st_size - written)
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

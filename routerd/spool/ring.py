@@ -72,8 +72,7 @@ class Ring:
         for a newer schema, TransientError when the disk refuses (full, read-only, failing).
         """
         with _disk_errors(path):
-            if not await asyncio.to_thread(path.exists):
-                await asyncio.to_thread(_make, path, rows)
+            await asyncio.to_thread(_settle, path, rows)
             try:
                 ring = await cls._attach(path)
             except sqlite3.DatabaseError as exc:
@@ -110,21 +109,31 @@ class Ring:
 
     @classmethod
     async def _salvaged(cls, path: Path, rows: int, damaged_pages: int) -> tuple["Ring", Recovered]:
-        """A new ring with all that the pages of the old file still hold; the old file stays beside it."""
-        aside = await asyncio.to_thread(set_aside, path)
-        await asyncio.to_thread(_make, path, rows)
-        ring = await cls._attach(path)
-        recovered = Recovered(damaged_pages=damaged_pages, set_aside=aside)
+        """A new ring with all that the pages of the old file still hold; the old file stays beside it.
+
+        The new one is whole before it takes the old one's name, so an end in between, or a disk without room for both,
+        leaves the damaged file in its place for the next attempt.
+        """
+        draft = _draft_of(path)
+        await asyncio.to_thread(draft.unlink, missing_ok=True)
+        await asyncio.to_thread(_make, draft, rows)
+        ring = await cls._attach(draft)
         try:
-            for place, infos in await asyncio.to_thread(_whole_frames, aside):
-                segments = await asyncio.to_thread(_read_pages, aside, place)
-                moved = await ring.write(segments, 0)
-                if moved is None:  # only if the ring has been configured smaller since
-                    raise TransientError("spool.no_room", f"{path}: no room for what was salvaged from {aside}")
-                recovered.frames.append((moved, infos))
+            for place, _ in await asyncio.to_thread(_whole_frames, path):
+                segments = await asyncio.to_thread(_read_pages, path, place)
+                if await ring.write(segments, 0) is None:  # only if the ring has been configured smaller since
+                    raise TransientError("spool.no_room", f"{path}: raise ring_mb: what was salvaged has no room")
+        finally:
+            await ring.close()
+        aside = await asyncio.to_thread(set_aside, path)
+        await asyncio.to_thread(_take_name, draft, path)
+        ring = await cls._attach(path)
+        try:
+            recovered = await ring._scan()
         except BaseException:
             await ring.close()
             raise
+        recovered.damaged_pages, recovered.set_aside = damaged_pages, aside
         return ring, recovered
 
     async def _scan(self) -> Recovered:
@@ -297,6 +306,25 @@ def _read_pages(path: Path, place: Place) -> bytes:
             intact = page.unpack_page(file.read(_SQLITE_PAGE)[_BODY_AT:])
             frame = assembler.add(row, intact) if intact else None
     return frame.segments if frame else b""
+
+
+def _draft_of(path: Path) -> Path:
+    return path.with_name(f".{path.name}.salvaged")
+
+
+def _take_name(draft: Path, path: Path) -> None:
+    draft.rename(path)
+    sync_directory(path.parent)
+
+
+def _settle(path: Path, rows: int) -> None:
+    """Make sure there is a ring file: the one there is, one whose salvage was cut short by a name, or a new one."""
+    if path.exists():
+        return
+    if _draft_of(path).exists():  # it is whole: the damaged file gives its name away last
+        _take_name(_draft_of(path), path)
+    else:
+        _make(path, rows)
 
 
 def _make(path: Path, rows: int) -> None:

@@ -81,11 +81,21 @@ class Spool:
 
         Raises PermanentError when a place to write to is unfit, held by another daemon or written by a newer one.
         """
+        try:
+            await self._open(dictionaries)
+        except BaseException:
+            await self._let_go()  # the ring's thread would keep a failed start alive
+            raise
+
+    async def _open(self, dictionaries: Mapping[str, int]) -> None:
         config = self._config
         self._locks = [recovery.take_directory(config, path) for path in (config.data_dir, config.hot_dir)]
         self._writer = Writer(await self._epoch(), self._files, self._codebook, dictionaries)
         self._keeper = Keeper(self._index, self._files, self._writer, self._tally, self._clock)
-        await self._open_ring()
+        try:
+            await self._open_ring()
+        except TransientError as exc:
+            self._disk_refused(exc)
         recovered = recovery.hot_segments(self._files, self._writer, {held.info for held in self._index.cold.values()})
         for segment in recovered:
             self._tally.capture(segment.info.stream.source, segment.info.count, 0)
@@ -223,10 +233,14 @@ class Spool:
             await self._keeper.spill(list(self._index.hot.values()), self._give_up)
         except TransientError as exc:
             log.warning("not all could be brought to flash: %s", exc)
-        if self._keeper.ring:
+        await self._let_go()
+
+    async def _let_go(self) -> None:
+        if hasattr(self, "_keeper") and self._keeper.ring:
             await self._keeper.ring.close()
         for fd in self._locks:
             os.close(fd)
+        self._locks = []
 
     def snapshot(self) -> SpoolSnapshot:
         queued = self._index.queued()
@@ -260,17 +274,17 @@ class Spool:
         try:
             if self._keeper.ring is None:
                 await self._open_ring()
+                self._ready()
             group = self._due(now_ns)
             if group:
                 await self._keeper.spill(group, self._give_up)
                 self.backlog_ready.set()
                 while await self._keeper.merge():
-                    pass
+                    self.backlog_ready.set()  # meanwhile the lanes found everything taken
             await self._keeper.note_acks()
             report_disk(self._conditions, str(self._config.data_dir), None)
         except TransientError as exc:
-            self._retry_ns = self._clock.mono_ns() + int(_RETRY_S * 1e9)
-            report_disk(self._conditions, str(self._config.data_dir), exc)
+            self._disk_refused(exc)
             self._shed_hot()
         self._make_room_known()
 
@@ -320,6 +334,10 @@ class Spool:
             self._declare(self._keeper.lose(held, "spool.full"))
         return bool(group)
 
+    def _disk_refused(self, exc: TransientError) -> None:
+        self._retry_ns = self._clock.mono_ns() + int(_RETRY_S * 1e9)
+        report_disk(self._conditions, str(self._config.data_dir), exc)
+
     def _shed_hot(self) -> None:
         """Flash takes nothing and memory is at twice its limit: the oldest hot segments become gaps."""
         waiting = [held for held in self._index.hot.values() if not held.in_flight]
@@ -354,14 +372,10 @@ class Spool:
             return recovery.emergency_epoch()
 
     async def _open_ring(self) -> None:
+        """Raises TransientError while the disk refuses."""
         config = self._config
         path = config.data_dir / "ring.db"
-        try:
-            self._keeper.ring, found = await recovery.open_ring(path, (config.ring_mb << 20) // _SQLITE_PAGE)
-        except TransientError as exc:
-            self._retry_ns = self._clock.mono_ns() + int(_RETRY_S * 1e9)
-            report_disk(self._conditions, str(config.data_dir), exc)
-            return
+        self._keeper.ring, found = await recovery.open_ring(path, (config.ring_mb << 20) // _SQLITE_PAGE)
         for held in recovery.cold_segments(self._index, found):
             self._tally.capture(held.info.stream.source, held.info.count, 0)
         if found.set_aside:

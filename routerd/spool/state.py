@@ -5,6 +5,7 @@ the journal's unlink was not synced. The file is opened for each use, so it cost
 """
 
 import contextlib
+import logging
 import os
 import sqlite3
 from collections.abc import AsyncIterator
@@ -12,10 +13,12 @@ from pathlib import Path
 
 import aiosqlite
 
-from routerd.errors import PermanentError, TransientError
+from routerd.errors import CorruptError, PermanentError, TransientError
 from routerd.fsio import set_aside
 from routerd.model import Segment
 from routerd.wire.batch import pack_segment, unpack_segments
+
+log = logging.getLogger("routerd.spool")
 
 SCHEMA_VERSION = 1
 _SCHEMA = """
@@ -39,6 +42,7 @@ class State:
     async def begin_run(self) -> int:
         """Count this start durably and mint its epoch."""
         async with self._database() as database:
+            await database.execute("INSERT OR IGNORE INTO run VALUES (1, 0)")
             await database.execute("UPDATE run SET starts = starts + 1")
             await database.commit()
             [(starts,)] = await database.execute_fetchall("SELECT starts FROM run")
@@ -53,7 +57,13 @@ class State:
     async def quarantined(self) -> list[Segment]:
         async with self._database() as database:
             rows = await database.execute_fetchall("SELECT segment FROM quarantine ORDER BY id")
-        return [segment for (packed,) in rows for segment in unpack_segments(packed)]
+        found = []
+        for (packed,) in rows:
+            try:
+                found += unpack_segments(packed)
+            except CorruptError as exc:
+                log.warning("%s: a quarantined segment does not decode any more: %s", self.path, exc)
+        return found
 
     @contextlib.asynccontextmanager
     async def _database(self) -> AsyncIterator[aiosqlite.Connection]:

@@ -62,8 +62,8 @@ class Writer:
     def _write(self, segment: Open) -> None:
         """Bring what is new in the segment to its file."""
         with memoryview(segment.content) as content:
-            self._files.append(segment.fd, content[segment.written :])
-        segment.written = len(segment.content)
+            if self._files.append(segment.fd, content[segment.written :]):
+                segment.written = len(segment.content)
 
     def seal(self, source: str) -> list[tuple[Segment, Stamp]]:
         """Compress what the source's open segment holds; nothing if there is none."""

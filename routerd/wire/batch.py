@@ -129,7 +129,7 @@ def unpack_answer(data: bytes) -> Answer:
     document = _document(data, "answer")
     try:
         acks = tuple(_ack(row) for row in document["acks"])
-        processed = tuple((Stream(source, epoch), int(seq)) for source, epoch, seq in document.get("processed", ()))
+        processed = tuple(_watermark(row) for row in document.get("processed", ()))
         codecs = tuple(str(name) for name in document.get("codecs", (codec.ZLIB,)))
         ids = tuple(int(number) for number in document.get("dicts", ()))
     except (KeyError, TypeError, ValueError) as exc:
@@ -142,6 +142,13 @@ def _ack(row: Any) -> Ack:
         case [str(source), int(epoch), int(first), int(count), str(status)] if status in _STATUSES:
             return Ack(Stream(source, epoch), first, count, status)
     raise ValueError("an ack is malformed")
+
+
+def _watermark(row: Any) -> tuple[Stream, int]:
+    match row:
+        case [str(source), int(epoch), int(seq)]:
+            return Stream(source, epoch), seq
+    raise ValueError("a watermark is malformed")
 
 
 def _document(data: bytes, what: str) -> dict[str, Any]:

@@ -40,6 +40,7 @@ class Child:
         return self._process.returncode if self._process else None
 
     async def start(self) -> None:
+        self._process = None  # until the new one is there, the old one's end is nobody's fault
         self._leaving = False
         with self.log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(

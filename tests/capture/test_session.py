@@ -119,3 +119,30 @@ def test_a_source_that_leaves_on_tcp_settles_for_its_connection_cannot_come_back
     made.feed(b"half a line")
     made.leave()
     assert [draft.data for draft in store.drafts] == [b"half a line"]
+
+
+@given(st.lists(st.integers(1, 60), min_size=1, max_size=60), st.integers(0, 600))
+def test_no_card_number_stands_in_the_tail_however_the_line_trickles(cuts: list[int], lead: int) -> None:
+    line = b"x " * (lead // 2) + b"CARD " + PAN + b" EXP 12/29 " + b"tail " * 80
+    made, store = session("text", serial=True, start="BEGIN", end="END")
+    made.feed(b"BEGIN ")
+    at = 0
+    for cut in [*cuts, *[7] * 200]:
+        if at >= len(line):
+            break
+        made.feed(line[at : at + cut])
+        at += cut
+        assert PAN not in store.tail
+        assert PAN[:13] not in store.tail or PAN[:13] + b"X" not in store.tail
+    assert PAN not in store.tail
+
+
+@given(st.integers(4000, 4200), st.sampled_from(["text", "xml-element", "esc-journal", "vsi-add"]))
+def test_no_card_number_in_noise_is_cut_in_two_and_stored_whole(lead: int, framer: str) -> None:
+    options = {"start": "BEGIN", "end": "END"} if framer == "text" else {}
+    made, store = session(framer, **options)
+    noise = b"~" * lead + b" " + PAN + b" " + b"~" * 5000
+    for at in range(0, len(noise), 700):
+        made.feed(noise[at : at + 700])
+    made.settle()
+    assert PAN not in b"".join(draft.data for draft in store.drafts)

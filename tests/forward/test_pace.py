@@ -24,8 +24,13 @@ def test_a_refused_device_asks_at_most_thirty_times_an_hour_and_at_least_once(fa
 
 
 @given(st.floats(0, 10_000), chances)
-def test_a_told_wait_is_kept_and_spread_a_little(told_s: float, chance: float) -> None:
-    assert told_s <= PACE.wait_s(Reaction.RETRY, 3, told_s, chance) <= told_s * 1.1
+def test_a_told_wait_is_kept_within_an_hour(told_s: float, chance: float) -> None:
+    assert PACE.wait_s(Reaction.RETRY, 3, told_s, chance) == min(max(told_s, 1.0), 3600.0)
+
+
+@given(st.floats(0, 10_000), chances)
+def test_a_wait_told_by_somebody_else_counts_for_nothing(told_s: float, chance: float) -> None:
+    assert PACE.wait_s(Reaction.CAPTIVE, 3, told_s, chance) <= 2.0
 
 
 def test_what_needs_no_wait_gets_none() -> None:

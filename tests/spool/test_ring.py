@@ -168,6 +168,43 @@ async def test_a_disk_that_refuses_is_transient(tmp_path: Path) -> None:
         await Ring.open(tmp_path / "absent" / "ring.db", ROWS)
 
 
+@pytest.mark.parametrize("moment", ["drafting", "named"])
+async def test_a_salvage_cut_short_is_done_again(tmp_path: Path, moment: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "ring.db"
+    await filled(path, [100, 9000, 100])
+    path.write_bytes(b"\xff" * 64 + path.read_bytes()[64:])
+
+    def power_cut(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    name = "set_aside" if moment == "drafting" else "_take_name"
+    with monkeypatch.context() as patch:
+        patch.setattr(f"routerd.spool.ring.{name}", power_cut)
+        with pytest.raises(KeyboardInterrupt):
+            await Ring.open(path, ROWS)
+    found, _ = await reopened(path)
+    assert found == [1, 2, 3]
+
+
+async def test_a_disk_without_room_for_a_second_ring_leaves_the_damaged_one_for_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "ring.db"
+    await filled(path, [100, 9000, 100])
+    path.write_bytes(b"\xff" * 64 + path.read_bytes()[64:])
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("routerd.spool.ring._make", full)
+        with pytest.raises(TransientError):
+            await Ring.open(path, ROWS)
+    found, recovered = await reopened(path)
+    assert found == [1, 2, 3]
+    assert recovered.set_aside
+
+
 def spoil(path: Path, row: int, garbage: bytes, *, at: int) -> None:
     """Overwrite part of a row's page in the file, past SQLite."""
     content = bytearray(path.read_bytes())

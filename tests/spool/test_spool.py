@@ -1,6 +1,7 @@
 """The spool's invariants, one by one, on real files with a clock that stands until it is moved."""
 
 import os
+import sqlite3
 from collections.abc import AsyncIterator, Awaitable
 from dataclasses import replace
 from pathlib import Path
@@ -377,3 +378,36 @@ async def test_two_daemons_never_share_a_spool(house: House) -> None:
     other = Spool(house.config, house.clock, house.conditions, BOOK, frozenset())
     with pytest.raises(PermanentError, match="another routerd"):
         await other.open({})
+
+
+async def test_what_does_not_belong_in_its_folders_does_not_stop_a_start(house: House) -> None:
+    await house.start()
+    house.sell(1)
+    await house.crash()
+    (house.config.hot_dir / "x.open").write_bytes(b"stray")
+    (house.config.hot_dir / "a.b.c.open").write_bytes(b"stray")
+    (house.config.hot_dir / "y.seg").write_bytes(b"stray")
+    with sqlite3.connect(house.config.data_dir / "state.db") as database:
+        database.execute("INSERT INTO quarantine (reason, segment) VALUES ('x', x'ff')")
+        database.execute("DELETE FROM run")
+    database.close()
+    spool = await house.start()
+    assert sold(await everything(spool)) == [1]
+
+
+async def test_a_merge_wakes_the_lane_that_found_everything_taken(house: House) -> None:
+    spool = await house.start()
+    spool.cloud_is(reachable=False)
+    for number in range(1, 200):
+        house.sell(number)
+        spool.backlog_ready.clear()
+        await house.pass_time(2)
+        assert spool.backlog_ready.is_set()
+
+
+async def test_a_shared_directory_is_refused_and_left_as_it_is(house: House) -> None:
+    house.config.hot_dir.chmod(0o1777)
+    with pytest.raises(PermanentError, match="routerd's own"):
+        await house.start()
+    assert house.config.hot_dir.stat().st_mode & 0o7777 == 0o1777
+    house._open.clear()

@@ -191,6 +191,8 @@ class InletSession:
             self._stop_timer()
             self._timer = asyncio.get_running_loop().call_later(self._idle_close_s, self.stream.settle)
         has_room = self.stream.feed(chunk)
+        if not has_room:
+            self._stop_timer()  # the silence is ours, not the line's
         self._judge_noise()
         return has_room
 

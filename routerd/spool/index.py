@@ -69,11 +69,12 @@ class Index:
     def replace(self, old: Iterable[Held], new: Iterable[tuple[Held, Place]]) -> list[Place]:
         """Dense segments take the place of small ones, at the front of the queue. Returns the places to free."""
         freed = [place for held in old if (place := self.remove(held))]
-        younger = self.cold
-        self.cold = {}
+        younger, younger_places = self.cold, self._by_place
+        self.cold, self._by_place = {}, {}
         for held, place in new:
             self.add_cold(held, place)
         self.cold.update(younger)
+        self._by_place.update(younger_places)
         return freed
 
     @property

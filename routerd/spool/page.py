@@ -17,6 +17,7 @@ PAGE_BYTES = 4056  # the largest blob whose row fills one 4,096-byte SQLite leaf
 _HEADER = struct.Struct(">4sQHHHI")
 _MAGIC = b"RDp1"
 _WATERMARK = struct.Struct(">Q")
+_BLANK = bytes(PAGE_BYTES)
 CAPACITY = PAGE_BYTES - _HEADER.size
 MAX_PAGES = 400  # a frame of 1.6 MB: the largest record with everything around it
 
@@ -82,7 +83,7 @@ def unpack_page(body: bytes) -> Page | None:
 
 def is_blank(body: bytes) -> bool:
     """Whether a row was never written since the ring was made."""
-    return not body.strip(b"\0")
+    return body == _BLANK
 
 
 class Assembler:

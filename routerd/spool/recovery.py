@@ -39,7 +39,7 @@ def cold_segments(index: Index, found: Recovered) -> list[Held]:
     for place, infos in found.frames:
         for info in infos:
             held = Held(info, b"", 0)
-            if info in wanted and held.key not in index.cold:
+            if info in wanted and held.key not in index.cold and held.key not in index.hot:
                 index.add_cold(held, place)
                 added.append(held)
     return added
@@ -70,7 +70,8 @@ def tails(files: HotFiles, writer: Writer, infos: Iterable[SegmentInfo]) -> dict
     for info in infos:
         last[info.stream] = max(last.get(info.stream, 0), info.last_seq)
     sources = [path.stem for path in files.directory.glob("*.tail")]
-    return {source: files.take_over_tail(writer.stream(source), last) for source in sources}
+    found = {source: files.take_over_tail(writer.stream(source), last) for source in sources}
+    return {source: tail for source, tail in found.items() if tail.pending}
 
 
 def emergency_epoch() -> int:

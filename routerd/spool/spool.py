@@ -11,7 +11,7 @@ from routerd.clock import Clock
 from routerd.conditions import CRITICAL, Conditions
 from routerd.config import SpoolConfig
 from routerd.errors import TransientError
-from routerd.model import Draft, Gap, Segment, Stamp, Stream
+from routerd.model import NOISE, Draft, Gap, Segment, Stamp, Stream
 from routerd.spool import recovery
 from routerd.spool.hot import HotFiles, Tail
 from routerd.spool.index import Held, Index
@@ -101,6 +101,10 @@ class Spool:
             self._tally.capture(segment.info.stream.source, segment.info.count, 0)
             self._index.add_hot(Held(segment.info, pack_segment(segment), 0))
         self._tails = recovery.tails(self._files, self._writer, [held.info for held in self._index])
+        for source in self._tails.keys() - self._cannot_wait:
+            pending = self._tails.pop(source).pending  # its line is no longer read: what it had begun ends here
+            self.append(source, [Draft(NOISE, pending, pos_kind="truncated")], self._clock.stamp())
+            self.cut_tail(source, b"")
         await self._count_quarantined()
         self._ready()
 
@@ -378,6 +382,9 @@ class Spool:
         self._keeper.ring, found = await recovery.open_ring(path, (config.ring_mb << 20) // _SQLITE_PAGE)
         for held in recovery.cold_segments(self._index, found):
             self._tally.capture(held.info.stream.source, held.info.count, 0)
+        for place, _ in found.frames:
+            if not self._index.tenants(place):
+                self._keeper.free(place)  # all of it is held elsewhere, too
         if found.set_aside:
             reason = f"{found.damaged_pages} pages were damaged; the file is kept as {found.set_aside}"
             self._conditions.raise_("spool.damaged", str(path), reason, CRITICAL)

@@ -141,6 +141,7 @@ class _PackagedZstd:
     def __init__(self, module: Any) -> None:
         self._zstd = module
         self._known: dict[bytes, Any] = {}
+        self._compressors: dict[bytes, Any] = {}
 
     def _dictionary(self, content: bytes) -> Any:
         if content not in self._known:
@@ -148,7 +149,11 @@ class _PackagedZstd:
         return self._known[content]
 
     def compress(self, body: bytes, content: bytes, level: int) -> bytes:
-        return bytes(self._zstd.ZstdCompressor(level, dict_data=self._dictionary(content)).compress(body))
+        compressor = self._compressors.get(content)
+        if compressor is None:
+            compressor = self._zstd.ZstdCompressor(level, dict_data=self._dictionary(content))
+            self._compressors[content] = compressor
+        return bytes(compressor.compress(body))
 
     def decompress(self, payload: bytes, content: bytes, limit: int) -> bytes:
         stream = self._zstd.ZstdDecompressor(dict_data=self._dictionary(content)).decompressobj()

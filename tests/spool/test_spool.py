@@ -1,9 +1,7 @@
 """The spool's invariants, one by one, on real files with a clock that stands until it is moved."""
 
-import os
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable
-from dataclasses import replace
+from collections.abc import Awaitable
 from pathlib import Path
 
 import pytest
@@ -11,88 +9,11 @@ import pytest
 from routerd.conditions import Conditions
 from routerd.config import SpoolConfig
 from routerd.errors import PermanentError
-from routerd.model import GAP, RECORD, Draft, Gap
-from routerd.spool.hot import Tail
-from routerd.spool.index import Held
+from routerd.model import GAP, Gap
 from routerd.spool.spool import Spool
 from routerd.wire import batch, body
-from routerd.wire.codec import Codebook
 from tests.fakes.clock import FakeClock
-
-Taken = list[tuple[Held, bytes]]
-BOOK = Codebook({})
-
-
-class House:
-    """One machine: its clock, its directories, and the daemon's spool of the moment."""
-
-    def __init__(self, data_dir: Path, hot_dir: Path) -> None:
-        self.clock = FakeClock()
-        self.conditions = Conditions(self.clock)
-        self.config = SpoolConfig(data_dir, hot_dir, ring_mb=1, ephemeral=True)
-        self.spool: Spool
-        self._open: list[Spool] = []
-
-    async def start(self, **changes: object) -> Spool:
-        self.config = replace(self.config, **changes)  # type: ignore[arg-type]
-        self.spool = Spool(self.config, self.clock, self.conditions, BOOK, frozenset({"serial"}))
-        self._open.append(self.spool)
-        await self.spool.open({})
-        return self.spool
-
-    async def crash(self) -> None:
-        """What SIGKILL leaves: files as they are, locks gone."""
-        for fd in self.spool._locks:
-            os.close(fd)
-        if self.spool._keeper.ring:
-            await self.spool._keeper.ring.close()
-        self._open.remove(self.spool)
-
-    async def end(self) -> None:
-        for spool in self._open:
-            await spool.close()
-
-    def sell(self, *numbers: int, source: str = "till", size: int = 100) -> None:
-        for number in numbers:
-            data = f"{number:06}".encode() + os.urandom(size // 2).hex().encode()
-            self.spool.append(source, [Draft(RECORD, data, f"id-{number}")], self.clock.stamp())
-
-    async def pass_time(self, seconds: float) -> None:
-        self.clock.move(seconds)
-        await self.spool.tend()
-
-
-@pytest.fixture
-async def house(tmp_path: Path, ram_dir: Path) -> AsyncIterator[House]:
-    made = House(tmp_path / "data", ram_dir)
-    yield made
-    await made.end()
-
-
-def sold(taken: Taken) -> list[int]:
-    """The numbers sold, in the order they were handed out."""
-    numbers = []
-    for _, packed in taken:
-        for segment in batch.unpack_segments(packed):
-            info = segment.info
-            content = BOOK.decompress(segment.payload, info.codec, info.dict_id, info.raw_bytes)
-            found = body.records(content, info.stream, info.first_seq)
-            numbers += [int(record.draft.data[:6]) for record in found if record.draft.kind == RECORD]
-    return numbers
-
-
-async def everything(spool: Spool) -> Taken:
-    taken = spool.take_live(1 << 30)
-    while more := await spool.take_backlog(1 << 16):
-        taken = [*more, *taken]
-    return taken
-
-
-def total(spool: Spool) -> dict[str, int]:
-    counts = spool.snapshot().counts
-    assert all(count.balances for count in counts.values()), counts
-    names = ("captured", "processed", "uploaded", "queued", "quarantined", "gaps")
-    return {name: sum(getattr(count, name) for count in counts.values()) for name in names}
+from tests.spool.house import BOOK, House, Taken, everything, sold, total
 
 
 async def test_what_is_acknowledged_in_time_never_touches_flash(house: House) -> None:
@@ -330,32 +251,6 @@ async def test_a_disk_that_takes_nothing_is_said_and_mended(house: House, tmp_pa
     blocked.rmdir()
     await house.pass_time(3)
     assert "spool.disk" not in {c.code for c in house.conditions.snapshot()}
-
-
-async def test_a_tail_survives_a_kill(house: House) -> None:
-    spool = await house.start()
-    spool.grow_tail("serial", 0, b"half a tick")
-    spool.grow_tail("serial", 6, b" ticket and more")
-    await house.crash()
-    spool = await house.start()
-    assert spool.tail("serial") == Tail(b"half a ticket and more", 0)
-    assert spool.tail("serial") == Tail(b"", 0)
-
-
-async def test_a_record_stored_just_before_a_kill_is_not_made_again_from_the_tail(house: House) -> None:
-    spool = await house.start()
-    house.sell(1, source="serial")
-    spool.cut_tail("serial", b"tick")
-    spool.grow_tail("serial", 4, b"et 2\nticket 3")
-    house.sell(2, source="serial")  # stored; the kill comes before the tail is cut
-    await house.crash()
-    for _ in range(3):  # also when the next daemons die before they read the line, and the record is long in the cloud
-        spool = await house.start()
-        for held, _ in await everything(spool):
-            spool.settle(held)
-        await house.crash()
-    spool = await house.start()
-    assert spool.tail("serial") == Tail(b"ticket 2\nticket 3", 1)
 
 
 async def test_a_spool_in_ram_is_refused_unless_it_was_asked_for(ram_dir: Path) -> None:

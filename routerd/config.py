@@ -3,6 +3,7 @@
 An unknown or impossible key stops the start and names file, key and remedy.
 """
 
+import ipaddress
 import re
 import tomllib
 from collections.abc import Mapping
@@ -104,6 +105,9 @@ def _check_together(config: Config, origin: str) -> None:
     names = [source.name for source in config.sources]
     if twice := next((name for name in names if names.count(name) > 1), None):
         raise ConfigError(f"{origin}: two sources are named {twice!r}: give each its own name")
+    doors = [(link.bind, link.port) for s in config.sources if isinstance(link := s.link, TcpListenLink)]
+    if twice_door := next((door for door in doors if doors.count(door) > 1), None):
+        raise ConfigError(f"{origin}: two sources listen on port {twice_door[1]}: give each its own")
     if config.spool.seal_after_s > config.spool.safe_within_s / 2:
         raise ConfigError(f"{origin}: [spool] seal_after_s must be at most half of safe_within_s")
     if not _is_https(config.forward.url):
@@ -118,6 +122,14 @@ def _is_https(url: str) -> bool:
         return parts.scheme == "https" and bool(parts.hostname) and parts.port != 0
     except ValueError:  # a port that is none, brackets that do not close
         return False
+
+
+def _check_networks(allow: tuple[str, ...], where: str) -> None:
+    for entry in allow:
+        try:
+            ipaddress.ip_network(entry, strict=False)
+        except ValueError as exc:
+            raise ConfigError(f"{where} allow = {entry!r}: write 192.168.31.11 or 10.5.60.0/24") from exc
 
 
 def _section(kind: type[T], table: Any, where: str) -> T:
@@ -179,6 +191,8 @@ def _source(row: Any, where: str) -> Source:
     link = _section(kind, {key: value for key, value in row.items() if key in link_keys}, where)
     rest = {key: value for key, value in row.items() if key not in link_keys and key != "link"}
     source = _section(Source, {**rest, "link": link}, where)
+    if isinstance(link, TcpListenLink):
+        _check_networks(link.allow, where)
     if not _NAME.fullmatch(source.name):
         raise ConfigError(f"{where} name = {source.name!r}: use a-z, 0-9, - and _, at most 32")
     return source

@@ -182,10 +182,10 @@ def main() -> int:
         config = load(path)
         logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
         if command == "check":
-            Daemon(config)
+            _built(config, path)
             sys.stdout.write(f"{path}: {len(config.sources)} sources, all well\n")
             return 0
-        asyncio.run(Daemon(config).run())
+        asyncio.run(_built(config, path).run())
     except ConfigError as exc:
         sys.stderr.write(f"routerd: {exc}\n")
         return EXIT_CONFIG
@@ -193,6 +193,14 @@ def main() -> int:
         sys.stderr.write(f"routerd: {exc.code}: {exc}\n")
         return 1
     return 0
+
+
+def _built(config: Config, path: Path) -> Daemon:
+    """Raises ConfigError that names the file."""
+    try:
+        return Daemon(config)
+    except ConfigError as exc:
+        raise ConfigError(f"{path}: {exc}") from exc
 
 
 def _arguments(words: list[str]) -> tuple[str, Path]:

@@ -34,7 +34,7 @@ def wrong(**sections: object) -> str:
     return str(caught.value)
 
 
-@pytest.mark.parametrize("url", ["http://cloud", "cloud", "https://", ""])
+@pytest.mark.parametrize("url", ["http://cloud", "cloud", "https://", "", "https://cloud:99999", "https://[::1"])
 def test_only_https_is_spoken(url: str) -> None:
     assert "https://" in wrong(forward={"url": url})
 
@@ -52,6 +52,21 @@ def test_limits_hold_at_the_limit_and_not_past_it(key: str, low: float, high: fl
         config = parse({"forward": FORWARD, "spool": {key: value, "seal_after_s": 0.01}}, "x")
         assert getattr(config.spool, key) == value
     assert "out of range" in wrong(spool={key: high * 2})
+
+
+def test_a_door_is_checked_before_anybody_knocks() -> None:
+    door = {
+        "name": "a",
+        "link": "tcp-listen",
+        "bind": "0.0.0.0",
+        "port": 9201,
+        "allow": ["10.5.60.0/24"],
+        "framer": "text",
+    }
+    assert parse({"forward": FORWARD, "source": [door]}, "x").sources[0].name == "a"
+    assert "10.5.60.0/24" in wrong(source=[{**door, "allow": ["the till"]}])
+    assert "port 9201" in wrong(source=[door, {**door, "name": "b"}])
+    assert "use one of serial" in wrong(source=[{**door, "link": ["tcp-listen"]}])
 
 
 def test_a_seal_later_than_the_promise_allows_is_refused() -> None:

@@ -11,6 +11,7 @@ from routerd.capture.links import transport
 from routerd.capture.session import Meter, Reading, Store, StreamSession
 from routerd.clock import Clock
 from routerd.conditions import CRITICAL, WARNING, Conditions
+from routerd.errors import ConfigError
 from routerd.model import Link, SerialLink, Source, TcpConnectLink, TcpListenLink
 
 _NOISE_SHARE = 0.05  # more than this of what arrives makes no record: wrong speed, wrong framer
@@ -219,10 +220,13 @@ def dialect_name(source: Source) -> str:
 
 
 def reading(source: Source) -> Reading:
-    """A fresh framer and the dialect of a source. Raises ConfigError."""
+    """A fresh framer and the dialect of a source. Raises ConfigError that names the source."""
     name = dialect_name(source)
-    dialect = tlog.dialect(name) if name else None
-    framer = framing.build(source.framer, source.framer_options, dialect.elements if dialect else ())
+    try:
+        dialect = tlog.dialect(name) if name else None
+        framer = framing.build(source.framer, source.framer_options, dialect.elements if dialect else ())
+    except ConfigError as exc:
+        raise ConfigError(f"[[source]] {source.name}: {exc}") from exc
     return Reading(framer, dialect)
 
 

@@ -74,20 +74,24 @@ class Ring:
         with _disk_errors(path):
             await asyncio.to_thread(_settle, path, rows)
             try:
-                ring = await cls._attach(path)
+                ring, recovered = await cls._scanned(path)
             except sqlite3.DatabaseError as exc:
                 if _is_refusal(exc):
                     raise
                 return await cls._salvaged(path, rows, 1)
-            try:
-                recovered = await ring._scan()
-            except BaseException:
-                await ring.close()
-                raise
             if recovered.damaged_pages:
                 await ring.close()
                 return await cls._salvaged(path, rows, recovered.damaged_pages)
             return ring, recovered
+
+    @classmethod
+    async def _scanned(cls, path: Path) -> tuple["Ring", Recovered]:
+        ring = await cls._attach(path)
+        try:
+            return ring, await ring._scan()
+        except BaseException:
+            await ring.close()
+            raise
 
     @classmethod
     async def _attach(cls, path: Path) -> "Ring":
@@ -127,12 +131,7 @@ class Ring:
             await ring.close()
         aside = await asyncio.to_thread(set_aside, path)
         await asyncio.to_thread(_take_name, draft, path)
-        ring = await cls._attach(path)
-        try:
-            recovered = await ring._scan()
-        except BaseException:
-            await ring.close()
-            raise
+        ring, recovered = await cls._scanned(path)
         recovered.damaged_pages, recovered.set_aside = damaged_pages, aside
         return ring, recovered
 

@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 # Record kinds on the wire. A kind is one small number for ever; tests/vectors/ holds them.
-RECORD, ENVELOPE, NOISE, GAP = 0, 1, 2, 3
-KIND_NAMES = {RECORD: "record", ENVELOPE: "envelope", NOISE: "noise", GAP: "gap"}
+RECORD, ENVELOPE, NOISE, GAP, DOCUMENT = 0, 1, 2, 3, 4
+KIND_NAMES = {RECORD: "record", ENVELOPE: "envelope", NOISE: "noise", GAP: "gap", DOCUMENT: "document"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,34 @@ class TcpListenLink:
     allow: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class CommanderLink:
+    """The period files of a Verifone site controller, fetched over HTTPS.
+
+    `login_file` holds `user`, `password` and, where the release asks for one, a one-time password, a line each.
+    Each request leaves records in the controller's own log, so `poll_s` has a floor.
+    """
+
+    host: str
+    login_file: Path
+    port: int = 443
+    poll_s: float = 300.0  # a busy hour has 55 tickets: five of them wait together, and cost one upload
+    periods: tuple[str, ...] = ("daily",)  # a shift's file repeats what the day's holds
+    catch_up_days: int = 7  # closed days fetched by itself after a first start or a long silence
+
+
+@dataclass(frozen=True, slots=True)
+class FolderLink:
+    """Files that a POS drops into a directory (PJR*.xml): read, never deleted, never locked."""
+
+    path: Path
+    pattern: str = "*.xml"  # of file names, shell style, without regard to case
+    poll_s: float = 10.0
+    settle_s: float = 5.0  # a file is read once its size and time have not changed for this long
+
+
 Link = SerialLink | TcpConnectLink | TcpListenLink
+PullLink = CommanderLink | FolderLink
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +137,29 @@ class Gap:
     @property
     def count(self) -> int:
         return self.last - self.first + 1 if self.first else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Consecutive records of one epoch of a source."""
+
+    epoch: int
+    first: int
+    last: int
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A closed document (a period of a Commander, a file of a folder) that was taken whole.
+
+    It travels as a record of kind DOCUMENT behind the last of its records. `name` is the POS's own for it
+    (`daily/2026-07-16.311`, a file's name). `runs` say, in the document's order, under which numbers of this source
+    each of its frames was stored, now or earlier (from another document, before a restart). `frames` counts them.
+    """
+
+    name: str
+    frames: int
+    runs: tuple[Run, ...]
 
 
 @dataclass(frozen=True, slots=True)

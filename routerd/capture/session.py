@@ -14,9 +14,9 @@ _NEVER_PRINTED = bytes({*range(0x20), 0x7F} - set(b"\x02\x03\t\n\f\r\x1b"))
 
 
 class Store(Protocol):
-    """What capture needs of the spool."""
+    """What capture needs of the spool. `append` answers with the first draft's sequence number; the others follow."""
 
-    def append(self, source: str, drafts: list[Draft], stamp: Stamp) -> None: ...
+    def append(self, source: str, drafts: list[Draft], stamp: Stamp) -> int: ...
     def has_room(self, source: str) -> bool: ...
     async def room(self, source: str) -> None: ...
     def grow_tail(self, source: str, offset: int, masked: bytes) -> None: ...
@@ -45,6 +45,41 @@ class Reading:
     dialect: Dialect | None
 
 
+class Describer:
+    """Pieces become drafts: masked, then described by the source's dialect. Without one, the first frame decides."""
+
+    def __init__(self, dialect: Dialect | None, meter: Meter) -> None:
+        self._dialect = dialect
+        self._meter = meter
+
+    def draft(self, piece: Piece, data: bytes) -> Draft:
+        """`data` is the piece's, masked."""
+        if isinstance(piece, Noise):
+            self._meter.noise_bytes += len(data)
+            return Draft(NOISE, data, pos_kind=piece.reason)
+        if piece.envelope:
+            return Draft(ENVELOPE, data)
+        dialect = self._recognised(data)
+        if dialect.name in _READABLE:
+            self._meter.noise_bytes += len(data) - len(data.translate(None, _NEVER_PRINTED))
+        facts = dialect.describe(data)
+        return Draft(RECORD, data, facts.identity, facts.pos_time, facts.kind)
+
+    def counted(self, data: bytes) -> bytes:
+        """`data` masked, and what was masked counted: for what will be stored."""
+        masked, changed = mask(data, self._dialect.name if self._dialect else "")
+        self._meter.masked_bytes += changed
+        return masked
+
+    def masked(self, data: bytes) -> bytes:
+        return mask(data, self._dialect.name if self._dialect else "")[0]
+
+    def _recognised(self, data: bytes) -> Dialect:
+        if self._dialect is None:
+            self._dialect = DIALECTS[sniff(data) or "text"]
+        return self._dialect
+
+
 class StreamSession:
     """A connection of one source. `keeps_tail` is for links that survive us: what is pending is kept beside the spool,
     masked, so that a restart loses no half-read record.
@@ -55,7 +90,7 @@ class StreamSession:
     ) -> None:
         self._source = source
         self._framer = reading.framer
-        self._dialect = reading.dialect
+        self._describer = Describer(reading.dialect, meter)
         self._store = store
         self._clock = clock
         self._meter = meter
@@ -65,7 +100,7 @@ class StreamSession:
         """Begin with what a former daemon had pending; its first `skip` pieces are records already."""
         self._store_pieces(self._framer.feed(pending)[skip:])
         if self._keeps_tail:
-            self._store.cut_tail(self._source, self._masked(self._framer.pending))
+            self._store.cut_tail(self._source, self._describer.masked(self._framer.pending))
 
     def feed(self, chunk: bytes) -> bool:
         self._meter.bytes_read += len(chunk)
@@ -96,12 +131,12 @@ class StreamSession:
         before = self._framer.pending
         lead = before[-2 * _OVERLAP :]
         context = max(0, len(lead) - _OVERLAP)  # is read and not written again: a number may begin in it
-        masked = self._masked(lead + chunk)[context:]
+        masked = self._describer.masked(lead + chunk)[context:]
         self._store.grow_tail(self._source, len(before) - len(lead) + context, masked)
         pieces = self._framer.feed(chunk)
         if pieces:
             self._store_pieces(pieces)
-            self._store.cut_tail(self._source, self._masked(self._framer.pending))
+            self._store.cut_tail(self._source, self._describer.masked(self._framer.pending))
 
     def _store_pieces(self, pieces: list[Piece]) -> None:
         if not pieces:
@@ -112,25 +147,4 @@ class StreamSession:
             self._meter.last_record_ns = stamp.mono_ns
 
     def _draft(self, piece: Piece) -> Draft:
-        data = self._masked(piece.data, count=True)
-        if isinstance(piece, Noise):
-            self._meter.noise_bytes += len(data)
-            return Draft(NOISE, data, pos_kind=piece.reason)
-        if piece.envelope:
-            return Draft(ENVELOPE, data)
-        dialect = self._recognised(data)
-        if dialect.name in _READABLE:
-            self._meter.noise_bytes += len(data) - len(data.translate(None, _NEVER_PRINTED))
-        facts = dialect.describe(data)
-        return Draft(RECORD, data, facts.identity, facts.pos_time, facts.kind)
-
-    def _recognised(self, data: bytes) -> Dialect:
-        if self._dialect is None:
-            self._dialect = DIALECTS[sniff(data) or "text"]
-        return self._dialect
-
-    def _masked(self, data: bytes, *, count: bool = False) -> bytes:
-        masked, changed = mask(data, self._dialect.name if self._dialect else "")
-        if count:
-            self._meter.masked_bytes += changed
-        return masked
+        return self._describer.draft(piece, self._describer.counted(piece.data))

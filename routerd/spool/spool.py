@@ -110,12 +110,17 @@ class Spool:
 
     # -- capture's side -----------------------------------------------------------------------------------------
 
-    def append(self, source: str, drafts: list[Draft], stamp: Stamp) -> None:
-        """Take records for good: when this returns, only a power cut can lose them, and not for long."""
+    def append(self, source: str, drafts: list[Draft], stamp: Stamp) -> int:
+        """Take records for good: when this returns, only a power cut can lose them, and not for long.
+
+        Returns the first one's sequence number; the others follow it.
+        """
+        first_seq = self._writer.next_seq(source)
         self._tally.capture(source, len(drafts), sum(len(draft.data) for draft in drafts))
         self._take_sealed(self._writer.append(source, drafts, stamp))
         if due_ns := self._writer.oldest_open().get(source):
             self._arm(due_ns + self._seal_ns())
+        return first_seq
 
     def has_room(self, source: str) -> bool:
         """Whether `source` may be read on. Sources that lose data when they are not read always may."""

@@ -13,9 +13,11 @@ from typing import Any
 import msgpack
 
 from routerd.errors import CorruptError
-from routerd.model import GAP, KIND_NAMES, Draft, Gap, Record, Stamp, Stream
+from routerd.model import DOCUMENT, GAP, KIND_NAMES, Document, Draft, Gap, Record, Run, Stamp, Stream
 
 _HEAD = -1
+MAX_NAME = 255  # of a document: the longest file name there is
+_MAX_U63 = (1 << 63) - 1
 MAX_RECORD_BYTES = (1 << 20) + 4096  # framing.MAX_FRAME_BYTES and the record's own fields
 _pack = msgpack.Packer(use_bin_type=True, autoreset=True).pack
 
@@ -102,6 +104,33 @@ def unpack_gap(data: bytes) -> Gap:
     except (ValueError, TypeError, msgpack.UnpackException) as exc:
         raise CorruptError("gap.shape", "a gap record holds no gap") from exc
     return Gap(Stream(source, epoch), first, last, cause, lost_bytes, from_ms, to_ms)
+
+
+def document_draft(document: Document) -> Draft:
+    """A record of kind DOCUMENT: [name, frames, [[epoch, first, count], …]]."""
+    runs = [[run.epoch, run.first, run.last - run.first + 1] for run in document.runs]
+    return Draft(DOCUMENT, bytes(_pack([document.name, document.frames, runs])))
+
+
+def unpack_document(data: bytes) -> Document:
+    """Raises CorruptError."""
+    try:
+        name, frames, rows = msgpack.unpackb(data)
+        if not isinstance(name, str) or not 0 < len(name) <= MAX_NAME or type(frames) is not int:
+            raise TypeError("a name is text, a number of frames is a number")
+        runs = tuple(_run(row) for row in rows)
+    except (ValueError, TypeError, msgpack.UnpackException) as exc:
+        raise CorruptError("document.shape", "a document record holds no document") from exc
+    if sum(run.last - run.first + 1 for run in runs) != frames:
+        raise CorruptError("document.count", "a document's runs do not add up to its frames")
+    return Document(name, frames, runs)
+
+
+def _run(row: Any) -> Run:
+    match row:
+        case [int(epoch), int(first), int(count)] if min(epoch, first, count) > 0 and max(row) <= _MAX_U63:
+            return Run(epoch, first, first + count - 1)
+    raise ValueError("a run is malformed")
 
 
 def _head(item: list[Any]) -> Stamp:

@@ -21,8 +21,9 @@ class FakeStore:
         self.tail = bytearray()
         self.full = False
 
-    def append(self, source: str, drafts: list[Draft], stamp: Stamp) -> None:
+    def append(self, source: str, drafts: list[Draft], stamp: Stamp) -> int:
         self.drafts += drafts
+        return len(self.drafts) - len(drafts) + 1
 
     def has_room(self, source: str) -> bool:
         return not self.full

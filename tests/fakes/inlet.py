@@ -3,8 +3,15 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 
+from routerd import framing, tlog
 from routerd.capture.link import Transport
+from routerd.capture.pull import DocumentFetch, document_key
+from routerd.capture.session import Meter, Reading
+from routerd.model import DOCUMENT, RECORD, Document, Draft, Stamp
+from routerd.wire.body import unpack_document
+from tests.fakes.clock import FakeClock
 
 DEADLINE_S = 10.0
 
@@ -111,6 +118,82 @@ class FakeInlet:
         async with asyncio.timeout(deadline_s):
             while not done():
                 await self._changed.wait()
+
+
+class FakeMemory:
+    """Remembers for ever; a test may keep it for the next inlet, as a restart of the daemon does."""
+
+    def __init__(self) -> None:
+        self.epoch = 1
+        self.places: dict[int, tuple[int, int]] = {}
+
+    def find(self, key: int) -> tuple[int, int] | None:
+        return self.places.get(key)
+
+    def add(self, key: int, seq: int) -> None:
+        self.places[key] = (self.epoch, seq)
+
+
+class FakePullInlet(FakeInlet):
+    """As the room is to a link that reads documents: real framing and memory, drafts in a list instead of a spool.
+
+    `warned` holds the conditions of now that stand beside the link's state, `notes` what was noted durably.
+    """
+
+    def __init__(self, scratch: Path, dialect: str, memory: FakeMemory | None = None) -> None:
+        super().__init__()
+        self.scratch = scratch
+        self.memory = memory or FakeMemory()
+        self.drafts: list[Draft] = []
+        self.warned: dict[str, str] = {}
+        self.notes: dict[str, str] = {}
+        self.clock = FakeClock()
+        self.meter = Meter()
+        self._dialect = tlog.dialect(dialect)
+        self._seq = 1
+
+    def fetch(self, name: str, *, final: bool, anew: bool = False) -> DocumentFetch:
+        reading = Reading(framing.build("xml-element", {}, self._dialect.elements), self._dialect)
+        return DocumentFetch(name, reading, self, self.clock, self.meter, final=final, anew=anew)
+
+    def append(self, drafts: list[Draft], stamp: Stamp) -> int:
+        if self.bug:
+            raise self.bug
+        first, self._seq = self._seq, self._seq + len(drafts)
+        self.drafts += drafts
+        self.changed()
+        return first
+
+    def has_room(self) -> bool:
+        return not self.full
+
+    def taken(self, name: str) -> bool:
+        return self.memory.find(document_key(name)) is not None
+
+    def fine(self) -> None:
+        self.ready()
+
+    def warn(self, code: str, message: str) -> None:
+        self.warned[code] = message
+        self.changed()
+
+    def unwarn(self, code: str) -> None:
+        self.warned.pop(code, None)
+        self.changed()
+
+    async def note(self, key: str, text: str) -> None:
+        self.notes[key] = text
+
+    async def noted(self, key: str) -> str:
+        return self.notes.get(key, "")
+
+    @property
+    def records(self) -> list[bytes]:
+        return [draft.data for draft in self.drafts if draft.kind == RECORD]
+
+    @property
+    def documents(self) -> list[Document]:
+        return [unpack_document(draft.data) for draft in self.drafts if draft.kind == DOCUMENT]
 
 
 @asynccontextmanager

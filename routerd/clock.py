@@ -23,7 +23,7 @@ class SystemClock:
     """The machine's own clocks. CLOCK_MONOTONIC is comparable between processes of one boot."""
 
     def __init__(self) -> None:
-        self.boot_id = _BOOT_ID.read_text(encoding="ascii").strip()
+        self.boot_id = _BOOT_ID.read_text(encoding="ascii")[:8]
 
     def mono_ns(self) -> int:
         return time.monotonic_ns()

@@ -89,7 +89,10 @@ class Stream:
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
-    """When something was captured. Nothing is refused or reordered for its date: a router boots in 1970."""
+    """When something was captured. Nothing is refused or reordered for its date: a router boots in 1970.
+
+    boot_id: the first eight hex digits of the kernel's boot id; monotonic times compare within one boot only.
+    """
 
     boot_id: str
     mono_ns: int

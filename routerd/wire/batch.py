@@ -1,11 +1,14 @@
 """Segments up, acks down: the two msgpack documents of `POST /v1/ingest`.
 
-    up     {"v": 1, "segments": [[source, epoch, first seq, count, codec, dictionary id, raw bytes, crc, payload], …]}
+    up     [1, [[source, epoch, first seq, count, codec, dictionary id, raw bytes, crc, payload], …]]
     down   {"v": 1, "acks": [[source, epoch, first seq, count, status], …],
-            "processed": [[source, epoch, watermark], …], "codecs": [name, …], "dicts": [id, …]}
+            "processed": [[source, epoch, watermark], …], "codecs": [name, …], "dicts": [id, …],
+            "orders": [[id, source, first day, last day, anew], …]}
 
-`status` is `stored`, `duplicate` or `invalid`. A segment that has no ack was not taken and is sent again. `processed`
-is the highest sequence number up to which everything of the stream was usable or a declared gap.
+1 is the version. `status` is `stored`, `duplicate` or `invalid`. A segment that has no ack was not taken and is sent
+again. `processed` is the highest sequence number up to which everything of the stream was used, set aside in the cloud
+or a declared gap. `orders` ask for documents the POS still has; an order that was met comes no more. A batch without
+segments is a question for the last two.
 """
 
 from collections.abc import Sequence
@@ -36,6 +39,17 @@ class Ack:
 
 
 @dataclass(frozen=True, slots=True)
+class Order:
+    """The cloud misses something of these business days (ISO dates, both included): read them again from the POS."""
+
+    id: int
+    source: str
+    first_day: str
+    last_day: str
+    anew: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """All the cloud says to a batch. `processed` maps streams to watermarks."""
 
@@ -43,6 +57,7 @@ class Answer:
     processed: tuple[tuple[Stream, int], ...] = ()
     codecs: tuple[str, ...] = (codec.ZLIB,)
     dictionary_ids: tuple[int, ...] = ()
+    orders: tuple[Order, ...] = ()
 
 
 def seal(stream: Stream, first_seq: int, count: int, body: bytes, packed: tuple[str, int, bytes]) -> Segment:
@@ -68,20 +83,20 @@ def pack_segment(segment: Segment) -> bytes:
 def pack_batch(packed_segments: Sequence[bytes]) -> bytes:
     """A batch from segments packed by `pack_segment`: nothing is encoded twice."""
     packer = msgpack.Packer(autoreset=False)
-    packer.pack_map_header(2)
-    packer.pack("v")
+    packer.pack_array_header(2)
     packer.pack(VERSION)
-    packer.pack("segments")
     packer.pack_array_header(len(packed_segments))
     return b"".join([packer.bytes(), *packed_segments])
 
 
 def unpack_batch(data: bytes) -> list[Segment]:
     """Raises CorruptError unless every row has the right shape; checksums are the caller's to check, one by one."""
-    rows = _document(data, "batch").get("segments")
-    if not isinstance(rows, list):
-        raise CorruptError("batch.shape", "a batch holds a list of segments")
-    return [unpack_segment(row) for row in rows]
+    match _document(data, "batch"):
+        case [int(version), list(rows)] if version == VERSION:
+            return [unpack_segment(row) for row in rows]
+        case [int(version), *_] if version != VERSION:
+            raise CorruptError("batch.version", f"this is no batch of version {VERSION}")
+    raise CorruptError("batch.shape", "a batch holds a list of segments")
 
 
 def unpack_segments(data: bytes) -> list[Segment]:
@@ -120,21 +135,25 @@ def unpack_segment(row: Any) -> Segment:
 def pack_answer(answer: Answer) -> bytes:
     acks = [[a.stream.source, a.stream.epoch, a.first_seq, a.count, a.status] for a in answer.acks]
     processed = [[stream.source, stream.epoch, seq] for stream, seq in answer.processed]
-    down = {"v": VERSION, "acks": acks, "processed": processed}
-    return bytes(msgpack.packb({**down, "codecs": list(answer.codecs), "dicts": list(answer.dictionary_ids)}))
+    orders = [[order.id, order.source, order.first_day, order.last_day, order.anew] for order in answer.orders]
+    down = {"v": VERSION, "acks": acks, "processed": processed, "codecs": list(answer.codecs)}
+    return bytes(msgpack.packb({**down, "dicts": list(answer.dictionary_ids), "orders": orders}))
 
 
 def unpack_answer(data: bytes) -> Answer:
     """Raises CorruptError. Unknown fields are ignored: a newer cloud may say more."""
     document = _document(data, "answer")
+    if not isinstance(document, dict) or document.get("v") != VERSION:
+        raise CorruptError("answer.version", f"this is no answer of version {VERSION}")
     try:
         acks = tuple(_ack(row) for row in document["acks"])
         processed = tuple(_watermark(row) for row in document.get("processed", ()))
         codecs = tuple(str(name) for name in document.get("codecs", (codec.ZLIB,)))
         ids = tuple(int(number) for number in document.get("dicts", ()))
+        orders = tuple(_order(row) for row in document.get("orders", ()))
     except (KeyError, TypeError, ValueError) as exc:
         raise CorruptError("answer.shape", "the cloud's answer is malformed") from exc
-    return Answer(acks, processed, codecs, ids)
+    return Answer(acks, processed, codecs, ids, orders)
 
 
 def _ack(row: Any) -> Ack:
@@ -151,14 +170,18 @@ def _watermark(row: Any) -> tuple[Stream, int]:
     raise ValueError("a watermark is malformed")
 
 
-def _document(data: bytes, what: str) -> dict[str, Any]:
+def _order(row: Any) -> Order:
+    match row:
+        case [int(number), str(source), str(first_day), str(last_day), bool(anew)]:
+            return Order(number, source, first_day, last_day, anew)
+    raise ValueError("an order is malformed")
+
+
+def _document(data: bytes, what: str) -> Any:
     try:
-        document = msgpack.unpackb(data, strict_map_key=True)
+        return msgpack.unpackb(data, strict_map_key=True)
     except (msgpack.UnpackException, ValueError, UnicodeDecodeError) as exc:
         raise CorruptError(f"{what}.torn", f"this is no msgpack {what}") from exc
-    if not isinstance(document, dict) or document.get("v") != VERSION:
-        raise CorruptError(f"{what}.version", f"this is no {what} of version {VERSION}")
-    return document
 
 
 def _head(stream: Stream, first_seq: int, count: int, name: str, dict_id: int, raw_bytes: int) -> bytes:

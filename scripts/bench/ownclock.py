@@ -22,7 +22,7 @@ from routerd.spool.spool import Spool
 from routerd.wire import codec, dictionaries
 
 SOURCE = "till"
-_BOOT = "0f0e0d0c-0b0a-4908-8706-050403020100"
+_BOOT = "0f0e0d0c"
 _COARSE_CLOCK = 5  # CLOCK_REALTIME_COARSE, clock_gettime(2)
 _WRITEBACK_S = 30.0  # vm.dirty_expire_centisecs
 _TICK_S = time.clock_getres(_COARSE_CLOCK) + 0.001  # what file times move by

@@ -25,7 +25,7 @@ _LIVE, _BACKLOG = Target("W1", AT_MOST, 0.10), Target("W1", AT_MOST, 0.04)
 _GENUINE = Path("../shared/tlogs/verifone-commander")  # anonymised days of one site; not part of the project
 _DAYS = ("daily-2026-07-16.311.xml", "daily-2026-07-17.312.xml")
 _DICTIONARY_BYTES = 32 << 10  # deflate's window
-_BOOT = "0f0e0d0c-0b0a-4908-8706-050403020100"
+_BOOT = "0f0e0d0c"
 _MONO_NS, _WALL_MS, _DAY_S = 10**12, 1_790_000_000_000, 86400
 _STREAM = Stream("till", 1_790_000_000_000)
 

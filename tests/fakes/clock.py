@@ -2,7 +2,7 @@
 
 from routerd.model import Stamp
 
-BOOT = "0f0e0d0c-0b0a-4908-8706-050403020100"
+BOOT = "0f0e0d0c"
 
 
 class FakeClock:

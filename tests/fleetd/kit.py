@@ -23,7 +23,7 @@ from routerd.wire.answers import MEDIA_TYPE, PROTOCOL, PROTOCOL_HEADER
 from routerd.wire.codec import Codebook
 
 BOOK = Codebook({})
-STAMP = Stamp("00112233445566778899aabbccddeeff", 5_000_000_000, 1_784_000_000_000, True)
+STAMP = Stamp("00112233", 5_000_000_000, 1_784_000_000_000, True)
 POS1 = Stream("pos1", 7)
 NOW_MS = 1_784_000_100_000
 

@@ -26,7 +26,7 @@ ANYTHING = st.recursive(
     max_leaves=20,
 )
 ROW = st.tuples(st.text(max_size=70), U64, U64, U64, st.integers(0, 3), U64, U64, U64, st.binary()).map(list)
-ROWS = st.lists(ROW | ANYTHING, max_size=4).map(lambda rows: msgpack.packb({"v": 1, "segments": rows}))
+ROWS = st.lists(ROW | ANYTHING, max_size=4).map(lambda rows: msgpack.packb([1, rows]))
 U63 = st.integers(1, (1 << 63) - 2)
 TEXT = st.none() | st.text(max_size=40)
 

@@ -281,14 +281,14 @@ async def test_a_router_that_pins_another_ca_does_not_connect(cloud: Cloud) -> N
     [
         None,
         [],
-        {"v": 2, "segments": []},
-        {"v": 1},
-        {"v": 1, "segments": {}},
-        {"v": 1, "segments": [[]]},
-        {"v": 1, "segments": [["pos1", 1 << 63, 1, 1, 0, 0, 0, 0, b""]]},
-        {"v": 1, "segments": [["pos1", 1, 1, (1 << 63) - 1, 0, 0, 0, 0, b""]]},
-        {"v": 1, "segments": [["", 1, 1, 1, 0, 0, 0, 0, b""]]},
-        {"v": 1, "segments": [["pos1", 1, 1, 1, 0, 0, 1 << 40, 0, b""]]},
+        [2, []],
+        [1],
+        [1, {}],
+        [1, [[]]],
+        [1, [["pos1", 1 << 63, 1, 1, 0, 0, 0, 0, b""]]],
+        [1, [["pos1", 1, 1, (1 << 63) - 1, 0, 0, 0, 0, b""]]],
+        [1, [["", 1, 1, 1, 0, 0, 0, 0, b""]]],
+        [1, [["pos1", 1, 1, 1, 0, 0, 1 << 40, 0, b""]]],
     ],
 )
 async def test_a_document_that_is_no_batch_is_refused(cloud: Cloud, document: object) -> None:
@@ -303,7 +303,7 @@ async def test_extreme_numbers_that_are_allowed_get_an_answer(cloud: Cloud) -> N
         ["pos1", 1, 1, edge, 1, -(1 << 63), 4 << 20, 1 << 63, b"x"],
         ["pos\x00\x1b[2J", True, 1, 1, 2, (1 << 64) - 1, 9, -5, bytes(70000)],
     ]
-    data = msgpack.packb({"v": 1, "segments": rows})
+    data = msgpack.packb([1, rows])
     async with cloud.session as session:
         reply = await cloud.post(session, data, headers(data, cloud.token("edge")))
     assert reply.status == 200

@@ -1,12 +1,13 @@
 """The golden vectors rule: what they say is what travels, whatever the code thinks."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from routerd.model import Draft, Gap, Stamp, Stream
+from routerd.model import Document, Draft, Gap, Run, Stamp, Stream
 from routerd.wire import batch, body, codec
 
 VECTORS: dict[str, Any] = json.loads((Path(__file__).parents[1] / "vectors" / "wire-v1.json").read_text("utf-8"))
@@ -54,12 +55,20 @@ def test_a_dictionary_is_named_as_the_vector_says() -> None:
     assert codec.dictionary_id(DICTIONARY) == VECTORS["dictionary_id"]
 
 
+def test_a_document_is_packed_as_the_vector_says() -> None:
+    said = VECTORS["document"]
+    document = Document(said["name"], said["frames"], tuple(Run(*row) for row in said["runs"]))
+    assert body.document_draft(document) == drafts()[4][0]
+    assert body.unpack_document(drafts()[4][0].data) == document
+
+
 def test_a_gap_and_an_answer_are_packed_as_the_vector_says() -> None:
     fields = dict(VECTORS["gap"])
     stream = Stream(fields.pop("source"), fields.pop("epoch"))
-    assert body.unpack_gap(drafts()[-1][0].data) == Gap(stream, **fields)
+    assert body.unpack_gap(drafts()[3][0].data) == Gap(stream, **fields)
     said = VECTORS["answer"]
     acks = tuple(batch.Ack(STREAM, *row) for row in said["acks"])
     answer = batch.Answer(acks, ((STREAM, said["processed"]),), tuple(said["codecs"]), tuple(said["dicts"]))
+    answer = replace(answer, orders=tuple(batch.Order(*row) for row in said["orders"]))
     assert batch.pack_answer(answer).hex() == VECTORS["answer_hex"]
     assert batch.unpack_answer(bytes.fromhex(VECTORS["answer_hex"])) == answer

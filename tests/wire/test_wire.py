@@ -11,7 +11,7 @@ from routerd.errors import CorruptError
 from routerd.model import ENVELOPE, GAP, NOISE, RECORD, Draft, Gap, Stamp, Stream
 from routerd.wire import batch, body, codec
 
-BOOT = "0f0e0d0c-0b0a-4908-8706-050403020100"
+BOOT = "0f0e0d0c"
 STREAM = Stream("till-1", 7 << 32 | 5)
 STAMP = Stamp(BOOT, 5_000_000_000, 1_790_000_000_000, synced=True)
 BOOK = codec.Codebook({codec.dictionary_id(b"<trans>" * 40): b"<trans>" * 40})

@@ -7,6 +7,7 @@ records as they stood on the wire.
 import gzip
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import groupby
 from pathlib import Path
 from random import Random
@@ -25,6 +26,8 @@ _LIVE, _BACKLOG = Target("W1", AT_MOST, 0.10), Target("W1", AT_MOST, 0.04)
 _GENUINE = Path("../shared/tlogs/verifone-commander")  # anonymised days of one site; not part of the project
 _DAYS = ("daily-2026-07-16.311.xml", "daily-2026-07-17.312.xml")
 _DICTIONARY_BYTES = 32 << 10  # deflate's window
+POLL_S = 300  # CommanderLink.poll_s
+_PUSHED = 3.0  # records of one POS second: fewer than a poll ever brings
 _BOOT = "0f0e0d0c"
 _MONO_NS, _WALL_MS, _DAY_S = 10**12, 1_790_000_000_000, 86400
 _STREAM = Stream("till", 1_790_000_000_000)
@@ -70,11 +73,14 @@ def _day(day: Day) -> Iterator[Row]:
     """Live and backlog for each codec: measured is the trained dictionary, the others and gzip stand beside it."""
     singles = [[draft] for draft in day.drafts]
     moments = [list(group) for _, group in groupby(day.drafts, key=lambda draft: draft.pos_time)]
+    polls = list(_polls(day.drafts))
     trained = _train(day.before)
     gzip_each = sum(len(gzip.compress(draft.data)) for draft in day.drafts) / day.captured
     yield _shares(day, trained)
     gzip_day = len(gzip.compress(b"".join(draft.data for draft in day.drafts))) / day.captured
-    cases = (("live, singles", singles, None), ("live", moments, _LIVE), ("backlog", moments, _BACKLOG))
+    cases = [("live, singles", singles, None), ("live, pushed", moments, None), ("backlog", moments, _BACKLOG)]
+    if day.shipped == "transset":
+        cases.insert(2, ("live, polled", polls, _LIVE))
     for what, groups, target in cases:
         for name in (codec.ZLIB, codec.ZSTD):
             dense = what == "backlog"
@@ -86,6 +92,22 @@ def _day(day: Day) -> Iterator[Row]:
             note = _note(day, groups, dense) if name == codec.ZLIB else ""
             asked = target if day.genuine else None
             yield Row(f"wire {day.name}, {what}, {name}, trained", own, "B/B", (*beside, *others), asked, note)
+
+
+def _polls(drafts: Sequence[Draft]) -> Iterator[list[Draft]]:
+    """As the Commander link brings them: what was sold since the last poll is one upload (in document order)."""
+    group: list[Draft] = []
+    end_s = 0.0
+    for draft in drafts:
+        at_s = datetime.fromisoformat(draft.pos_time).timestamp() if draft.pos_time else end_s - POLL_S
+        if group and at_s >= end_s:
+            yield group
+            group = []
+        if not group:
+            end_s = at_s + POLL_S
+        group.append(draft)
+    if group:
+        yield group
 
 
 def _shares(day: Day, trained: bytes) -> Row:
@@ -115,9 +137,11 @@ def _note(day: Day, groups: Sequence[Sequence[Draft]], dense: bool) -> str:
     size = day.captured // len(day.drafts)
     if dense:
         return f"dense segments of {DENSE_RAW_BYTES >> 10} KiB; {len(day.drafts)} records of {size} B"
+    per = len(day.drafts) / len(groups)
     if len(groups) == len(day.drafts):
         return f"{len(groups)} segments of one record of {size} B, each in a batch of its own"
-    per = len(day.drafts) / len(groups)
+    if per > _PUSHED:
+        return f"{len(groups)} segments of {per:.1f} records: what one poll of the Commander link brings ({POLL_S} s)"
     return f"{len(groups)} segments of {per:.2f} records: those of one POS second travel together"
 
 

@@ -7,8 +7,10 @@ from typing import Protocol
 
 from routerd import framing, tlog
 from routerd.backoff import Backoff
+from routerd.capture.baud import impossible_baud
 from routerd.capture.links import transport
 from routerd.capture.session import Meter, Reading, Store, StreamSession
+from routerd.capture.tcp import TcpListenTransport
 from routerd.clock import Clock
 from routerd.conditions import CRITICAL, WARNING, Conditions
 from routerd.errors import ConfigError
@@ -65,7 +67,7 @@ class Capture:
         conditions: Conditions,
         chance: Callable[[], float],
     ) -> None:
-        """Raises ConfigError for an impossible framer or dialect, before the first byte is read."""
+        """Raises ConfigError for an impossible framer, dialect or speed, before the first byte is read."""
         self._chance = chance
         self._inlets = [SourceInlet(source, spool, clock, conditions) for source in sources]
 
@@ -93,11 +95,12 @@ class SourceInlet:
         self._was_up = False
         self._noise_before = (0, 0)
         self._strangers: Mapping[str, int] = {}
-        reading(source)
+        check(source)
 
     async def run(self, chance: Callable[[], float]) -> None:
         link = transport(self.source.link, _RETRY, chance=chance)
-        self._strangers = getattr(link, "refused", {})
+        if isinstance(link, TcpListenTransport):
+            self._strangers = link.refused
         await link.run(self)
 
     def open(self, peer: str) -> "InletSession":
@@ -217,6 +220,13 @@ class InletSession:
 def dialect_name(source: Source) -> str:
     """The dialect a source is read with; empty when its first frame decides."""
     return source.dialect or tlog.FOR_FRAMER.get(source.framer, "")
+
+
+def check(source: Source) -> None:
+    """ConfigError that names the source, if its link, framer or dialect cannot be."""
+    reading(source)
+    if isinstance(source.link, SerialLink) and (reason := impossible_baud(source.link.baud)):
+        raise ConfigError(f"[[source]] {source.name}: {reason}")
 
 
 def reading(source: Source) -> Reading:

@@ -14,10 +14,10 @@ import termios
 
 import serial
 
+from routerd.capture.baud import impossible_baud
 from routerd.errors import PermanentError, RouterdError, TransientError
 from routerd.model import SerialLink
 
-BAUDS = (1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200)  # what POS journal and printer ports offer
 DATA_BITS, PARITIES, STOP_BITS = (7, 8), ("N", "O", "E"), (1, 2)
 USB = "usb:"
 
@@ -90,8 +90,9 @@ def _finish_raw(fd: int) -> None:
 
 def check(link: SerialLink) -> None:
     """PermanentError `serial.bad_settings` for what no port can do, before any port is touched."""
+    if reason := impossible_baud(link.baud):
+        raise PermanentError("serial.bad_settings", f"{link.port}: {reason}")
     for name, value, allowed in (
-        ("baud", link.baud, BAUDS),
         ("data_bits", link.data_bits, DATA_BITS),
         ("parity", link.parity, PARITIES),
         ("stop_bits", link.stop_bits, STOP_BITS),

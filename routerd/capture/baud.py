@@ -4,9 +4,8 @@
 _NAMED = (300, 600, 1200, 1800, 2400, 4800, 9600, 19200, 38400, 57600, 115200, 230400, 460800, 500000, 576000, 921600)
 _CLOCK_BAUD = 115200  # a PC's UART counts 1.8432 MHz down by whole numbers and samples each bit 16 times (16550 family)
 _LARGEST_DIVISOR = 0xFFFF
-_TOLERANCE = (
-    0.02  # of a receiver at 7 or 8 bits, half of what both ends may miss together (Microchip USART manuals)
-)
+# What a receiver of 7 or 8 bits may miss, half of what both ends may miss together (Microchip's USART data sheets)
+_TOLERANCE = 0.02
 
 
 def impossible_baud(baud: int) -> str:

@@ -8,9 +8,9 @@ From the bottom:
 
 * pure: `shop` (what is sold, by whom, by which clock), `sale` (one ticket's nouns), `basket` (draws what a customer
   buys), `trade` (the stream of tickets), and one renderer per format: `journal`, `transset`, `textpos`, `naxml`,
-  `poslog`, listed in `formats`;
+  `poslog`, listed in `formats`; `period` makes a Commander's whole document;
 * shell: `lines` and `serial` (TCP and pty carriers), `sell`, `replay`, `generate`, `truth` (what was really handed
-  over), `cli`.
+  over), `clock` (what time a POS thinks it is), `cli`.
 
 Invariants:
 

@@ -1,7 +1,12 @@
-"""A whole Commander period: `transSet` with its totals around the records, as one document. Pure."""
+"""A whole Commander period: `transSet` with its totals around the records, as one document. Pure.
+
+The totals as genuine days have them, to the cent: pay-at-pump is outside, everything else inside, also a prepay that
+completes at a pump, because it was paid indoors; the grand total adds every counted ticket's `trGTotalizer` and that of
+every void. A SHIFT closes first, then the DAILY, so a SHIFT's file begins with the close of the DAILY before it.
+"""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from scripts.pos.sale import Sale, money
@@ -9,7 +14,32 @@ from scripts.pos.shop import Shop
 from scripts.pos.ticket import Ticket, whole
 from scripts.pos.transset import Transset
 
-_START_CENTS = {"inside": 81_234_567, "outside": 240_118_090}  # what the store had sold before this period
+SHIFT, DAILY = 1, 2
+NAMES = {SHIFT: "SHIFT", DAILY: "DAILY"}
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """What the store has sold since it was installed; the defaults are what it had before the first period."""
+
+    inside_cents: int = 81_234_567
+    inside_grand_cents: int = 90_234_567
+    outside_cents: int = 240_118_090
+    outside_grand_cents: int = 240_120_490
+
+    @property
+    def overall_cents(self) -> int:
+        return self.inside_cents + self.outside_cents
+
+    def plus(self, sale: Sale) -> "Totals":
+        """The totals after one more ticket."""
+        grand = sale.grand_cents if sale.counts or sale.kind == "void" else 0
+        cents = sale.total_cents if sale.counts else 0
+        if sale.outdoor and not sale.completion:
+            return replace(
+                self, outside_cents=self.outside_cents + cents, outside_grand_cents=self.outside_grand_cents + grand
+            )
+        return replace(self, inside_cents=self.inside_cents + cents, inside_grand_cents=self.inside_grand_cents + grand)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +52,22 @@ class Period:
     sales_cents: int
 
 
+class Drawers:
+    """The range of tickets of each indoor register while a cashier's drawer is open."""
+
+    def __init__(self) -> None:
+        self._ranges: dict[int, tuple[str, str]] = {}
+
+    def sold(self, sale: Sale) -> None:
+        if not sale.outdoor and not sale.rollback:
+            first, _ = self._ranges.get(sale.register, (sale.number, ""))
+            self._ranges[sale.register] = first, sale.number
+
+    def range(self, register: int) -> tuple[str, str]:
+        """The first and the last ticket's number; "0" twice for a drawer that sold nothing, as genuine ones say."""
+        return self._ranges.get(register, ("0", "0"))
+
+
 def period(
     shop: Shop,
     renderer: Transset,
@@ -31,57 +77,60 @@ def period(
     closed: datetime | None,
     number: int = 311,
 ) -> Period:
-    """The period of `sales`, which come in wire order. `closed` None leaves it `current`: no close records."""
-    records: list[Ticket] = [_record(_cashier_record(shop, renderer, register, opened)) for register in shop.registers]
-    bare = [_bare(record) for record in records]
-    inside = outside = 0
+    """The DAILY of `sales`, which come in wire order. `closed` None leaves it `current`: neither closes nor totals."""
+    records = [opening(shop, renderer, register, opened) for register in shop.registers]
+    bare = [twice(record) for record in records]
+    start = totals = Totals()
+    drawers = Drawers()
     for sale in sales:
         tickets = renderer.render(sale)
         records.extend(tickets)
         bare.extend(ticket.data for ticket in tickets)
-        if sale.counts and sale.outdoor:
-            outside += sale.total_cents
-        elif sale.counts:
-            inside += sale.total_cents
-    for record in _closing(shop, renderer, closed, number) if closed else ():
-        records.append(record)
-        bare.append(_bare(record) if b"closeCashier" in record.data[:30] else record.data)
-    head = _head(shop, renderer, opened, closed, number) + _totals("startTotals", 0, 0)
-    tail = _totals("endTotals", inside, outside) + "</transSet>\n"
-    data = b"".join((head.encode(), *bare, b"\t", tail.lstrip("\t").encode()))
-    return Period(data, tuple(records), inside + outside)
+        totals = totals.plus(sale)
+        drawers.sold(sale)
+    tail = b"</transSet>\n"
+    if closed:
+        drawn = [closing(shop, renderer, register, (opened, closed), drawers) for register in shop.registers]
+        ends = [close(shop, renderer, *which, closed) for which in ((SHIFT, number + 80), (DAILY, number))]
+        records.extend((*drawn, *ends))
+        bare.extend((*(twice(record) for record in drawn), *(record.data for record in ends)))
+        tail = ending(totals)
+    data = b"".join((head(shop, renderer, DAILY, number, (opened, closed), start), *bare, tail))
+    return Period(data, tuple(records), totals.overall_cents - start.overall_cents)
 
 
-def _head(shop: Shop, renderer: Transset, opened: datetime, closed: datetime | None, number: int) -> str:
+def head(
+    shop: Shop, renderer: Transset, kind: int, number: int, when: tuple[datetime, datetime | None], totals: Totals
+) -> bytes:
+    """Everything before the first record: names, times (opened, and closed or None) and startTotals."""
+    opened, closed = when
     end = f"\t<closedTime>{renderer.time(closed)}</closedTime>\n" if closed else ""
     return (
         '<?xml version="1.0" encoding="UTF-8"?>\n'
-        f'<transSet periodID="2" periodname="DAILY" longId="{(closed or opened):%Y-%m-%d}" shortId="{number}" '
-        f'site="{shop.number}">\n\t<openedTime>{renderer.time(opened)}</openedTime>\n{end}'
-    )
+        f'<transSet periodID="{kind}" periodname="{NAMES[kind]}" longId="{(closed or opened):%Y-%m-%d}" '
+        f'shortId="{number}" site="{shop.number}">\n\t<openedTime>{renderer.time(opened)}</openedTime>\n{end}'
+        f"\t<startTotals>\n{_rows(totals)}\t</startTotals>\n"
+    ).encode()
 
 
-def _totals(tag: str, inside: int, outside: int) -> str:
-    """Sales and grand totals run on for ever; grand totals count refunds as if sold."""
-    inside += _START_CENTS["inside"]
-    outside += _START_CENTS["outside"]
+def ending(totals: Totals) -> bytes:
+    """Everything behind the last record of a closed period; it follows on the records' own line."""
+    return f"\t<endTotals>\n{_rows(totals)}\t</endTotals>\n</transSet>\n".encode()
+
+
+def _rows(totals: Totals) -> str:
     rows = (
-        ("insideSales", inside), ("insideGrand", inside + 9_000_000), ("outsideSales", outside),
-        ("outsideGrand", outside + 2_400), ("attendantInsideSales", 0), ("attendantInsideGrand", 0),
-        ("attendantOutsideSales", 0), ("attendantOutsideGrand", 0), ("overallSales", inside + outside),
-        ("overallGrand", inside + outside + 9_002_400),
+        ("insideSales", totals.inside_cents), ("insideGrand", totals.inside_grand_cents),
+        ("outsideSales", totals.outside_cents), ("outsideGrand", totals.outside_grand_cents),
+        ("attendantInsideSales", 0), ("attendantInsideGrand", 0),
+        ("attendantOutsideSales", 0), ("attendantOutsideGrand", 0),
+        ("overallSales", totals.overall_cents),
+        ("overallGrand", totals.inside_grand_cents + totals.outside_grand_cents),
     )  # fmt: skip
-    body = "".join(f"\t\t<{name}>{money(cents)}</{name}>\n" for name, cents in rows)
-    return f"\t<{tag}>\n{body}\t</{tag}>\n"
+    return "".join(f"\t\t<{name}>{money(cents)}</{name}>\n" for name, cents in rows)
 
 
-def _record(data: str) -> Ticket:
-    """A record without a `uniqueID`, as genuine openCashier and closeCashier are: its identity is the dialect's."""
-    kind = data.split('"', 2)[1]
-    return Ticket(whole(data.encode()), None, kind.lower())
-
-
-def _bare(record: Ticket) -> bytes:
+def twice(record: Ticket) -> bytes:
     """Genuine periods carry open/closeCashier twice: as an element of that name and as a `trans`."""
     data = record.data
     name = data.split(b'"', 2)[1]
@@ -89,28 +138,49 @@ def _bare(record: Ticket) -> bytes:
     return b"<%b>%b</%b>%b" % (name, body, name, data)
 
 
-def _cashier_record(shop: Shop, renderer: Transset, register: int, at: datetime, *, closes: bool = False) -> str:
-    kind = "closeCashier" if closes else "openCashier"
+def opening(shop: Shop, renderer: Transset, register: int, at: datetime) -> Ticket:
+    """A cashier opens a drawer. The record has no `uniqueID`, as genuine ones: its identity is the dialect's."""
+    body = (
+        f"<cOpenTime>{renderer.time(at)}</cOpenTime>{_cashier_period(shop, register)}"
+        '<beginCash mop="1" cat="0">200.00</beginCash>'
+    )
+    return _cashier_record(shop, register, "openCashier", body)
+
+
+def closing(shop: Shop, renderer: Transset, register: int, when: tuple[datetime, datetime], drawers: Drawers) -> Ticket:
+    """The drawer is counted. `ticketCount` is last less first, one short of the tickets, as measured."""
+    first, last = drawers.range(register)
+    count = int(last) - int(first)
+    body = (
+        f"<cOpenTime>{renderer.time(when[0])}</cOpenTime><cCloseTime>{renderer.time(when[1])}</cCloseTime>"
+        f"<beginTicket>{first}</beginTicket><endTicket>{last}</endTicket>{_cashier_period(shop, register)}"
+        f"<ticketCount>{count if count >= 0 else count + 9999}</ticketCount><beginCash>0.00</beginCash>"
+        "<beginFoodStmp>0.00</beginFoodStmp>"
+    )
+    return _cashier_record(shop, register, "closeCashier", body)
+
+
+def _cashier_record(shop: Shop, register: int, kind: str, body: str) -> Ticket:
     cashier = shop.cashiers[register % len(shop.cashiers)]
     who = (
         f'<cashier sysid="{cashier.number}" empNum="{cashier.number}" posNum="{register}" '
         f'period="{400 + cashier.number}" drawer="1">{cashier.name}</cashier><posNum>{register}</posNum>'
     )
-    time = "cCloseTime" if closes else "cOpenTime"
-    return (
-        f'<trans type="{kind}"><trHeader>{who}</trHeader>{who}<{time}>{renderer.time(at)}</{time}>'
-        f'<cashierPeriod>{400 + cashier.number}</cashierPeriod><beginCash mop="1" cat="0">200.00</beginCash></trans>'
+    data = f'<trans type="{kind}"><trHeader>{who}</trHeader>{who}{body}</trans>'
+    return Ticket(whole(data.encode()), None, kind.lower())
+
+
+def _cashier_period(shop: Shop, register: int) -> str:
+    return f"<cashierPeriod>{400 + shop.cashiers[register % len(shop.cashiers)].number}</cashierPeriod>"
+
+
+def close(shop: Shop, renderer: Transset, kind: int, number: int, at: datetime) -> Ticket:
+    """The record that a SHIFT or a DAILY was closed."""
+    unique, time = renderer.next_unique(), renderer.time(at)
+    tag = renderer.unique_tag(unique)
+    data = (
+        f'<trans type="periodClose"><trHeader><date>{time}</date><storeNumber>{shop.number}</storeNumber>'
+        f"<periodName>{NAMES[kind]}</periodName><periodType>{kind}</periodType><periodSeq>{number}</periodSeq>"
+        f"{tag}</trHeader></trans>"
     )
-
-
-def _closing(shop: Shop, renderer: Transset, closed: datetime, number: int) -> list[Ticket]:
-    out = [_record(_cashier_record(shop, renderer, register, closed, closes=True)) for register in shop.registers]
-    for kind, name, sequence in ((1, "SHIFT", number + 80), (2, "DAILY", number)):
-        unique = renderer.next_unique()
-        data = (
-            f'<trans type="periodClose"><trHeader><date>{renderer.time(closed)}</date>'
-            f"<storeNumber>{shop.number}</storeNumber><periodName>{name}</periodName><periodType>{kind}</periodType>"
-            f"<periodSeq>{sequence}</periodSeq><uniqueID>{unique}</uniqueID></trHeader></trans>"
-        )
-        out.append(Ticket(whole(data.encode()), f"transset:{unique}", "periodclose", pos_time=renderer.time(closed)))
-    return out
+    return Ticket(whole(data.encode()), f"transset:{unique}" if tag else None, "periodclose", pos_time=time)

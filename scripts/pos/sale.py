@@ -118,6 +118,14 @@ class Sale:
         return self.net_cents + self.tax_cents
 
     @property
+    def grand_cents(self) -> int:
+        """What the ticket adds to the grand total, which never shrinks: what was voided counts, and counts twice."""
+        if self.kind == "suspended":
+            return 0
+        gross = sum(abs(line.net_cents) for line in self.lines)
+        return gross if self.kind == "void" else gross + abs(self.tax_cents)
+
+    @property
     def recalled(self) -> bool:
         return self.recalled_lines > 0
 

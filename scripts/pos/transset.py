@@ -23,18 +23,32 @@ _NOISE = (
 
 
 class Transset:
-    """Renders the store's t-log. `noise` is the mean number of journal records per ticket (genuine sites: 6)."""
+    """Renders the store's t-log. `noise` is the mean number of journal records per ticket (genuine sites: 6).
+
+    `identified` False is a release of 2018 or before, whose records have no `uniqueID`. `shift` and `daily` number the
+    running periods where somebody keeps count; 0 derives them from the date.
+    """
 
     outdoor = True
 
-    def __init__(self, shop: Shop, *, installed: datetime, site: int = 500000001, noise: float = 0.5, seed: int = 0):
-        self._shop, self._noise = shop, noise
+    def __init__(
+        self,
+        shop: Shop,
+        *,
+        installed: datetime,
+        site: int = 500000001,
+        noise: float = 0.5,
+        seed: int = 0,
+        identified: bool = True,
+    ) -> None:
+        self._shop, self._noise, self._site, self._identified = shop, noise, site, identified
         self._rng = Random(seed ^ 0x7105)  # its own, so that noise does not change the sales
-        millis = int((installed - datetime(1970, 1, 1)).total_seconds() * 1000)
-        self._prefix = f"{millis}-{site:09d}"
+        self._prefix = _prefix(installed, site)
         self._unique = self._rng.randrange(1_000, 9_000_000)
         self._unique_sn = self._rng.randrange(1_000, 900_000)
         self._messages: dict[int, int] = {}
+        self._restarted = False
+        self.shift = self.daily = 0
         hours, minutes = divmod(abs(shop.utc_offset_min), 60)
         self._offset = f"{'-' if shop.utc_offset_min < 0 else '+'}{hours:02d}:{minutes:02d}"
 
@@ -48,15 +62,14 @@ class Transset:
             f"{_lines(sale)}{self._paylines(sale, time)}</trans>"
         )
         total = sale.total_cents if sale.lines else 0
-        out.append(
-            Ticket(whole(data.encode()), f"transset:{unique}", word, total, sale.counts, time, sale.pans, sale.loyalty)
-        )
+        who = self._identity(unique)
+        out.append(Ticket(whole(data.encode()), who, word, total, sale.counts, time, sale.pans, sale.loyalty))
         return out
 
     def journal(self, at: datetime) -> Ticket:
         """A record of the log about itself: nearly always somebody's call of the CGI."""
         rng = self._rng
-        unique, time = self._next_unique(), self.time(at)
+        unique = self._next_unique()
         kind, words = (
             "SECURE USER",
             (
@@ -66,14 +79,21 @@ class Transset:
         )
         if rng.random() < 0.2:
             kind, words = rng.choice(_NOISE)
-        number = self._message(0)
+        return self._journal(at, unique, kind, words)
+
+    def note(self, at: datetime, kind: str, words: str) -> Ticket:
+        """A journal record of the controller that says `words`, whose `trjText` is of that kind."""
+        return self._journal(at, self._next_unique(), kind, text(words))
+
+    def _journal(self, at: datetime, unique: str, kind: str, words: str) -> Ticket:
+        number, time = self._message(0), self.time(at)
         data = (
             f'<trans type="journal"><trHeader><termMsgSN type="JOURNAL" term="0">{number}</termMsgSN>'
-            f"{_periods(at)}<date>{time}</date><duration>0</duration><posNum>0</posNum>"
-            f"<storeNumber>{self._shop.number}</storeNumber><uniqueID>{unique}</uniqueID></trHeader>"
+            f"{self._periods(at)}<date>{time}</date><duration>0</duration><posNum>0</posNum>"
+            f"<storeNumber>{self._shop.number}</storeNumber>{self.unique_tag(unique)}</trHeader>"
             f'<trJournal><trjText type="{kind}">{words}</trjText><marker/></trJournal></trans>'
         )
-        return Ticket(whole(data.encode()), f"transset:{unique}", "journal", pos_time=time)
+        return Ticket(whole(data.encode()), self._identity(unique), "journal", pos_time=time)
 
     def time(self, at: datetime) -> str:
         """POS local time with the shop's offset."""
@@ -83,12 +103,38 @@ class Transset:
         """For the records of a period that no sale makes."""
         return self._next_unique()
 
+    def unique_tag(self, unique: str) -> str:
+        """The element that carries a `uniqueID`; nothing in a release that has none."""
+        return f"<uniqueID>{unique}</uniqueID>" if self._identified else ""
+
+    def restart(self) -> None:
+        """The controller boots: every terminal's serials begin again at 1, the `uniqueID` goes on."""
+        self._messages.clear()
+        self._restarted = True
+
+    def reinstall(self, at: datetime) -> None:
+        """The controller is reloaded from an image: `uniqueID` counts from 1 behind a new prefix."""
+        self.restart()
+        self._prefix, self._unique = _prefix(at, self._site), 0
+
+    def _identity(self, unique: str) -> str | None:
+        return f"transset:{unique}" if self._identified else None
+
+    def _periods(self, at: datetime) -> str:
+        day = (at - timedelta(hours=2)).toordinal() % 1000  # a business day starts at 2 a.m.
+        return (
+            f'<period level="0" seq="{at.hour + 1}" name="HOUR"/>'
+            f'<period level="1" seq="{self.shift or day + 80}" name="SHIFT"/>'
+            f'<period level="2" seq="{self.daily or day}" name="DAILY"/>'
+        )
+
     def _next_unique(self) -> str:
         self._unique += 1 + (self._rng.random() < _GAP_SHARE)
         return f"{self._prefix}-{self._unique:010d}"
 
     def _message(self, register: int) -> int:
-        number = self._messages.get(register, register * 1_000_000 + 100_000) + 1
+        first = 0 if self._restarted else register * 1_000_000 + 100_000
+        number = self._messages.get(register, first) + 1
         self._messages[register] = number
         return number
 
@@ -111,10 +157,10 @@ class Transset:
         return (
             f'<trHeader><termMsgSN type="FINANCIAL" term="{sale.register}">{number}</termMsgSN>'
             f"<trTickNum><posNum>{sale.register}</posNum><trSeq>{sale.number}</trSeq></trTickNum>"
-            f"{_original(sale)}{serial}{_recall(sale)}{_periods(sale.closed)}<date>{time}</date>"
+            f"{_original(sale)}{serial}{_recall(sale)}{self._periods(sale.closed)}<date>{time}</date>"
             f"<duration>{int(sale.lasted_s)}</duration><till>1</till>{_cashiers(sale)}"
             f"<storeNumber>{self._shop.number}</storeNumber><physicalRegisterID>{sale.register}</physicalRegisterID>"
-            f"<uniqueID>{unique}</uniqueID></trHeader>"
+            f"{self.unique_tag(unique)}</trHeader>"
         )
 
     def _paylines(self, sale: Sale, time: str) -> str:
@@ -149,12 +195,9 @@ def _flags(sale: Sale) -> str:
     return out + (' rollback="true"' if sale.rollback else "")
 
 
-def _periods(at: datetime) -> str:
-    day = (at - timedelta(hours=2)).toordinal() % 1000  # a business day starts at 2 a.m.
-    return (
-        f'<period level="0" seq="{at.hour + 1}" name="HOUR"/><period level="1" seq="{day + 80}" name="SHIFT"/>'
-        f'<period level="2" seq="{day}" name="DAILY"/>'
-    )
+def _prefix(installed: datetime, site: int) -> str:
+    millis = int((installed - datetime(1970, 1, 1)).total_seconds() * 1000)
+    return f"{millis}-{site:09d}"
 
 
 def _original(sale: Sale) -> str:
@@ -193,14 +236,13 @@ def _value(sale: Sale) -> str:
     if not sale.lines:
         return f'<trValue><trCurrTot locale="USD">{money(sale.amount_cents)}</trCurrTot></trValue>'
     total, dead = money(sale.total_cents), sale.kind in ("void", "suspended")
-    grand = sum(abs(line.gross_cents) for line in sale.lines)
     age = max(line.product.department.min_age for line in sale.lines)
     dob = f'<custDOB dobEntryMeth="Skipped" minAge="{age}" custAge="{age}" dob="010100">SKIPID</custDOB>' if age else ""
     return (
         f"<trValue><trTotNoTax>{money(sale.net_cents)}</trTotNoTax><trTotWTax>{total}</trTotWTax>"
         f"<trTotTax>{money(sale.tax_cents)}</trTotTax>{_taxes(sale.taxes)}"
         f'<trCurrTot locale="USD">{total}</trCurrTot><trSTotalizer>{"0" if dead else total}</trSTotalizer>'
-        f"<trGTotalizer>{money(grand)}</trGTotalizer>{dob}</trValue>"
+        f"<trGTotalizer>{money(sale.grand_cents)}</trGTotalizer>{dob}</trValue>"
     )
 
 

@@ -55,12 +55,35 @@ class Credentials(Protocol):
 
     def headers(self, method: str, path: str, body_digest: str) -> Mapping[str, str]: ...
 
+    def renewed(self) -> bool:
+        """Whether requests are another's from now on than they were before. Raises PermanentError with the remedy."""
+        ...
+
 
 class KeyFile:
     """A provisional key: one line `device.secret` in a file of mode 0600."""
 
     def __init__(self, path: Path) -> None:
         """Raises PermanentError with the remedy."""
+        self._path = path
+        self._read()
+
+    def headers(self, method: str, path: str, body_digest: str) -> Mapping[str, str]:
+        return self._headers
+
+    def renewed(self) -> bool:
+        """Take a key that was put into the file's place. Costs one stat while the file is as it was.
+
+        Raises PermanentError while what stands there is no key; the last one stays in use.
+        """
+        before = self._headers
+        if _version(self._path) != self._version:
+            self._read()
+        return self._headers != before
+
+    def _read(self) -> None:
+        path = self._path
+        version = _version(path)
         try:
             mode = path.stat().st_mode
             line = path.read_text(encoding="ascii").strip()
@@ -68,14 +91,22 @@ class KeyFile:
             raise PermanentError("key.unreadable", f"{path}: {exc}: put the device's key there") from exc
         if stat.S_IMODE(mode) & 0o077:
             raise PermanentError("key.exposed", f"{path} can be read by others: chmod 600 it, and renew the key")
-        self.device, _, secret = line.partition(".")
+        device, _, secret = line.partition(".")
         is_one_word = line.isprintable() and " " not in line
-        if not self.device or len(secret) < 32 or not is_one_word:
+        if not device or len(secret) < 32 or not is_one_word:
             raise PermanentError("key.malformed", f"{path} holds no `device.secret` line: have the key made again")
-        self._authorization = f"Bearer {line}"
+        self.device = device
+        self._headers = {"Authorization": f"Bearer {line}"}
+        self._version = version
 
-    def headers(self, method: str, path: str, body_digest: str) -> Mapping[str, str]:
-        return {"Authorization": self._authorization}
+
+def _version(path: Path) -> tuple[int, int, int] | None:
+    """What differs once a file was written, replaced or given other rights; None without a file."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_ctime_ns, found.st_size
 
 
 class Cloud:
@@ -118,6 +149,10 @@ class Cloud:
             return Reply(_TIMED_OUT)
         except (aiohttp.ClientError, OSError, ssl.SSLError) as exc:
             return Reply(_UNREACHABLE, detail=str(exc) or type(exc).__name__)
+
+    def renewed(self) -> bool:
+        """Whether requests carry other credentials from now on. Raises PermanentError with the remedy."""
+        return self._credentials.renewed()
 
     async def close(self) -> None:
         await self._session.close()

@@ -148,3 +148,49 @@ def test_a_key_that_is_none_or_not_ours_alone_is_refused(
         KeyFile(path)
     assert caught.value.code == code
     assert not content or len(content) < 20 or content not in str(caught.value)
+
+
+OTHER = "store-8." + "t" * 43
+
+
+def put(path: Path, line: str, mode: int = 0o600) -> None:
+    """Write a key as an installer does: beside it, then in its place."""
+    fresh = path.with_suffix(".new")
+    fresh.write_text(line, encoding="ascii")
+    fresh.chmod(mode)
+    fresh.replace(path)
+
+
+async def test_a_key_put_in_the_files_place_is_taken_without_a_restart(
+    server: Server, key: KeyFile, tmp_path: Path
+) -> None:
+    cloud = Cloud(f"https://127.0.0.1:{server.port}", server.folder / "ca.pem", key, 5.0)
+    assert not cloud.renewed()
+    put(tmp_path / "device.key", OTHER)
+    assert cloud.renewed()
+    assert not cloud.renewed()
+    await cloud.post("/v1/ingest", b"")
+    await cloud.close()
+    assert server.seen[0].headers["Authorization"] == f"Bearer {OTHER}"
+    assert key.device == "store-8"
+
+
+def test_the_same_key_written_again_is_no_new_one(key: KeyFile, tmp_path: Path) -> None:
+    put(tmp_path / "device.key", SECRET)
+    assert not key.renewed()
+
+
+def test_a_file_that_is_no_key_is_named_each_time_and_the_last_key_stays(key: KeyFile, tmp_path: Path) -> None:
+    before = key.headers("POST", "/", "")
+    put(tmp_path / "device.key", OTHER, 0o644)
+    for _ in range(2):
+        with pytest.raises(PermanentError) as caught:
+            key.renewed()
+        assert caught.value.code == "key.exposed"
+    (tmp_path / "device.key").unlink()
+    with pytest.raises(PermanentError) as caught:
+        key.renewed()
+    assert caught.value.code == "key.unreadable"
+    assert (key.headers("POST", "/", ""), key.device) == (before, "store-7")
+    put(tmp_path / "device.key", OTHER)
+    assert key.renewed()

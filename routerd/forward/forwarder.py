@@ -2,57 +2,30 @@
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import Generic
 
 from routerd.backoff import Backoff
 from routerd.clock import Clock
 from routerd.cloud import Reply
 from routerd.conditions import Conditions
 from routerd.config import ForwardConfig
-from routerd.errors import CorruptError, TransientError
+from routerd.errors import CorruptError, PermanentError, TransientError
+from routerd.forward.aside import Aside
+from routerd.forward.fault import Fault
+from routerd.forward.outbox import H, Outbox, Uplink
 from routerd.forward.pace import Pace
-from routerd.model import Segment, SegmentInfo, Stream
 from routerd.wire import batch, codec
 from routerd.wire.answers import Meaning, Reaction
 
-_SUBJECT = "cloud"
 _INGEST = "/v1/ingest"
 _MIN_BATCH_BYTES = 4 << 10  # halving stops here: below it a single segment is too large by itself
+_PROBE_BYTES = 4 << 10  # while the cloud is away or refuses, the question whether it is back costs a slow line little
+_LOOK_S = 10.0  # how often a refused device looks for a new key; it costs one stat
+_READ_AGAIN_S = 5.0  # between attempts on a flash that cannot be read
 _BACKLOG_LANES = 2  # one batch on the wire while the next is read from flash
 _NOT_OURS = Meaning(Reaction.CAPTIVE, "cloud.captive", "its answer does not decode: check the internet line")
-
-
-class Waiting(Protocol):
-    """A segment the spool handed out."""
-
-    info: SegmentInfo
-
-
-H = TypeVar("H", bound=Waiting)
-
-
-class Outbox(Protocol[H]):
-    """What forward needs of the spool."""
-
-    live_ready: asyncio.Event
-    backlog_ready: asyncio.Event
-
-    def take_live(self, max_bytes: int) -> list[tuple[H, bytes]]: ...
-    async def take_backlog(self, max_bytes: int) -> list[tuple[H, bytes]]: ...
-    def settle(self, held: H) -> None: ...
-    def process(self, stream: Stream, watermark: int) -> None: ...
-    def release(self, group: Iterable[H]) -> None: ...
-    async def quarantine(self, held: H, segment: Segment, reason: str) -> None: ...
-    def use_codec(self, name: str) -> None: ...
-    def cloud_is(self, *, reachable: bool) -> None: ...
-
-
-class Uplink(Protocol):
-    """What forward needs of the HTTP client."""
-
-    async def post(self, path: str, body: bytes) -> Reply: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,15 +55,17 @@ class Forwarder(Generic[H]):
         self._uplink = uplink
         self._codebook = codebook
         self._clock = clock
-        self._conditions = conditions
+        self._fault = Fault(conditions, "cloud")
+        self._key_fault = Fault(conditions, "key")
+        self._flash_fault = Fault(conditions, "backlog")
+        self._aside = Aside(outbox, conditions)
         self._chance = chance
         self._pace = Pace(Backoff(config.backoff_base_s, config.backoff_ceiling_s))
         self._full_batch_bytes = self._batch_bytes = config.batch_kb << 10
         self._plain = False
-        self._failures = 0
+        self._failures = self._refusals = 0  # in a row
         self._reaction = Reaction.TAKE
         self._not_before_ns = 0
-        self._condition = ""
         self._probe = asyncio.Lock()
         self._mended = asyncio.Event()
         self._last_ack_ns: int | None = None
@@ -102,8 +77,9 @@ class Forwarder(Generic[H]):
         async with asyncio.TaskGroup() as group:
             group.create_task(self._lane(self._outbox.live_ready, self._take_live), name="forward.live")
             for number in range(_BACKLOG_LANES):
-                lane = self._lane(self._outbox.backlog_ready, self._outbox.take_backlog)
+                lane = self._lane(self._outbox.backlog_ready, self._take_backlog)
                 group.create_task(lane, name=f"forward.backlog-{number}")
+            group.create_task(self._aside.run(), name="forward.aside")
 
     def snapshot(self) -> ForwardSnapshot:
         now_ns = self._clock.mono_ns()
@@ -115,32 +91,58 @@ class Forwarder(Generic[H]):
     async def _take_live(self, max_bytes: int) -> list[tuple[H, bytes]]:
         return self._outbox.take_live(max_bytes)
 
+    async def _take_backlog(self, max_bytes: int) -> list[tuple[H, bytes]]:
+        taken = await self._outbox.take_backlog(max_bytes)
+        self._flash_fault.clear()
+        return taken
+
     async def _lane(self, ready: asyncio.Event, take: Callable[[int], Awaitable[list[tuple[H, bytes]]]]) -> None:
         while True:
             await ready.wait()
             if not self._failures:
-                await self._round(take)
-                continue
-            async with self._probe:  # while the cloud is away, one lane at a time asks for it
-                if self._failures:
-                    await self._pause()
-                    await self._round(take)
+                was_read = await self._round(take)
+            else:
+                async with self._probe:  # while the cloud is away, one lane at a time asks for it
+                    if self._failures:
+                        await self._pause()
+                    was_read = await self._round(take)
+            if not was_read:
+                await asyncio.sleep(_READ_AGAIN_S)
 
     async def _pause(self) -> None:
-        """Until the next attempt is due, or an upload that was under way has succeeded after all."""
+        """Until the next attempt is due, an upload that was under way has succeeded after all, or a refused device has
+        another key."""
         self._mended.clear()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(max(0.0, (self._not_before_ns - self._clock.mono_ns()) / 1e9)):
-                await self._mended.wait()
+        loop = asyncio.get_running_loop()
+        due_s = loop.time() + (self._not_before_ns - self._clock.mono_ns()) / 1e9
+        while (left_s := due_s - loop.time()) > 0 and not self._mended.is_set() and not self._has_new_key():
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(min(left_s, _LOOK_S) if self._reaction is Reaction.HOLD else left_s):
+                    await self._mended.wait()
 
-    async def _round(self, take: Callable[[int], Awaitable[list[tuple[H, bytes]]]]) -> None:
+    def _has_new_key(self) -> bool:
+        """While refused: the key that was refused is not the one the next request would carry."""
+        if self._reaction is not Reaction.HOLD:
+            return False
         try:
-            taken = await take(self._batch_bytes)
+            has_one = self._uplink.renewed()
+        except PermanentError as exc:
+            self._key_fault.raise_(exc.code, str(exc))
+            return False
+        self._key_fault.clear()
+        if has_one:
+            self._refusals = 0
+        return has_one
+
+    async def _round(self, take: Callable[[int], Awaitable[list[tuple[H, bytes]]]]) -> bool:
+        """Send once. False if flash could not be read: that lane's trouble, not the cloud's."""
+        try:
+            taken = await take(min(self._batch_bytes, _PROBE_BYTES) if self._failures else self._batch_bytes)
         except TransientError as exc:
-            self._fail(Meaning(Reaction.RETRY, exc.code, str(exc)), None, "")
-            return
+            self._flash_fault.raise_(exc.code, str(exc))
+            return False
         if not taken:
-            return
+            return True
         open_items = dict.fromkeys(held for held, _ in taken)
         try:
             await self._send(taken, open_items)
@@ -149,6 +151,7 @@ class Forwarder(Generic[H]):
         finally:
             if open_items:
                 self._outbox.release(open_items)
+        return True
 
     async def _send(self, taken: list[tuple[H, bytes]], open_items: dict[H, None]) -> None:
         """One upload and what its answer asks for. What is settled leaves `open_items`."""
@@ -201,8 +204,7 @@ class Forwarder(Generic[H]):
             await self._set_aside(held, packed, "cloud.segment_invalid", open_items)
 
     async def _set_aside(self, held: H, packed: bytes, reason: str, open_items: dict[H, None]) -> None:
-        [segment] = batch.unpack_segments(packed)
-        await self._outbox.quarantine(held, segment, reason)
+        await self._aside.put(held, packed, reason)
         del open_items[held]
 
     def _encoded(self, packed: bytes) -> bytes:
@@ -217,11 +219,10 @@ class Forwarder(Generic[H]):
 
     def _succeed(self, answer: batch.Answer) -> None:
         self._last_ack_ns = self._clock.mono_ns()
-        if self._condition:
-            self._conditions.clear(self._condition, _SUBJECT)
-            self._condition = ""
+        self._fault.clear()
+        self._key_fault.clear()
         if self._failures:
-            self._failures = 0
+            self._failures = self._refusals = 0
             self._mended.set()
             self._outbox.cloud_is(reachable=True)
             self._outbox.backlog_ready.set()
@@ -236,11 +237,8 @@ class Forwarder(Generic[H]):
         if not self._failures:
             self._outbox.cloud_is(reachable=False)
         self._failures += 1
+        self._refusals = self._refusals + 1 if what.reaction is Reaction.HOLD else 0
         self._reaction = what.reaction
-        wait_s = self._pace.wait_s(what.reaction, self._failures, retry_after_s, self._chance())
+        wait_s = self._pace.wait_s(what.reaction, self._refusals or self._failures, retry_after_s, self._chance())
         self._not_before_ns = self._clock.mono_ns() + int(wait_s * 1e9)
-        if self._condition and self._condition != what.code:
-            self._conditions.clear(self._condition, _SUBJECT)
-        self._condition = what.code
-        if what.code:
-            self._conditions.raise_(what.code, _SUBJECT, f"{what.remedy} ({detail})" if detail else what.remedy)
+        self._fault.raise_(what.code, f"{what.remedy} ({detail})" if detail else what.remedy)

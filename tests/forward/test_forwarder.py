@@ -4,9 +4,13 @@ import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
+import pytest
+
 from routerd.cloud import Reply
 from routerd.conditions import Conditions
 from routerd.config import ForwardConfig
+from routerd.errors import PermanentError, TransientError
+from routerd.forward import aside, forwarder
 from routerd.forward.forwarder import Forwarder
 from routerd.model import RECORD, Draft, Segment, SegmentInfo, Stamp, Stream
 from routerd.wire import batch, body, codec
@@ -40,6 +44,8 @@ class FakeOutbox:
     added: int = 0
     codec: str = codec.ZLIB
     reachable: bool = True
+    refusals: int = 0  # quarantines that the disk refuses first
+    unreadable: int = 0  # looks at the backlog that flash refuses first
     live_ready: asyncio.Event = field(default_factory=asyncio.Event)
     backlog_ready: asyncio.Event = field(default_factory=asyncio.Event)
     empty: asyncio.Event = field(default_factory=asyncio.Event)
@@ -58,6 +64,9 @@ class FakeOutbox:
         return [(item, item.packed) for item in taken]
 
     async def take_backlog(self, max_bytes: int) -> list[tuple[Waiting, bytes]]:
+        if self.unreadable:
+            self.unreadable -= 1
+            raise TransientError("spool.disk", "ring.db: check the flash")
         self.backlog_ready.clear()
         return []
 
@@ -75,6 +84,9 @@ class FakeOutbox:
             self.live_ready.set()
 
     async def quarantine(self, held: Waiting, segment: Segment, reason: str) -> None:
+        if self.refusals:
+            self.refusals -= 1
+            raise TransientError("spool.disk", "state.db: check free space")
         self.quarantined.append(held.info.first_seq)
         self._look()
 
@@ -97,6 +109,13 @@ class FakeCloud:
         self.batches: list[list[int]] = []
         self.codecs: list[str] = []
         self.asked = asyncio.Event()
+        self.keys: list[bool | PermanentError] = []  # what each look for a new key finds; then none
+
+    def renewed(self) -> bool:
+        found = self.keys.pop(0) if self.keys else False
+        if isinstance(found, PermanentError):
+            raise found
+        return found
 
     async def post(self, path: str, data: bytes) -> Reply:
         assert path == "/v1/ingest"
@@ -123,14 +142,24 @@ def refused(status: int, code: str = "", retry_after_s: float | None = None) -> 
     return lambda _segments: Reply(meaning(status, code, "1.0"), b"", retry_after_s, f"HTTP {status}")
 
 
+async def stop(task: "asyncio.Task[None]") -> None:
+    """It must run until it is told to stop, whatever happened."""
+    task.cancel()
+    await asyncio.wait([task])
+    assert task.cancelled(), task
+
+
 class Room:
     def __init__(self, *script: Callable[[list[Segment]], Reply]) -> None:
         self.clock = FakeClock()
         self.conditions = Conditions(self.clock)
         self.outbox = FakeOutbox()
         self.cloud = FakeCloud(*script)
+        self.forwarder = self.make(lambda: 0.0)
+
+    def make(self, chance: Callable[[], float]) -> Forwarder[Waiting]:
         config = ForwardConfig(url="https://cloud", batch_kb=16)
-        self.forwarder = Forwarder(config, self.outbox, self.cloud, BOOK, self.clock, self.conditions, lambda: 0.0)
+        return Forwarder(config, self.outbox, self.cloud, BOOK, self.clock, self.conditions, chance)
 
     async def send(self, *items: Waiting) -> None:
         """Forward until nothing waits."""
@@ -140,21 +169,28 @@ class Room:
             async with asyncio.timeout(10):
                 await self.outbox.empty.wait()
         finally:
-            task.cancel()
-            await asyncio.wait([task])
+            await stop(task)
+
+    async def until(self, done: Callable[[], bool], *items: Waiting) -> None:
+        """Forward until `done()`."""
+        self.outbox.add(*items)
+        task = asyncio.create_task(self.forwarder.run())
+        try:
+            async with asyncio.timeout(10):
+                while not done():  # noqa: ASYNC110 (conditions announce nothing)
+                    await asyncio.sleep(0)
+        finally:
+            await stop(task)
 
     async def fail_once(self, item: Waiting) -> None:
         """Forward until the first answer has been taken."""
-        self.outbox.add(item)
-        task = asyncio.create_task(self.forwarder.run())
-        async with asyncio.timeout(10):
-            while not self.conditions.snapshot():  # noqa: ASYNC110 (conditions announce nothing)
-                await asyncio.sleep(0)
-        task.cancel()
-        await asyncio.wait([task])
+        await self.until(lambda: bool(self.conditions.snapshot()), item)
 
     def codes(self) -> set[str]:
         return {condition.code for condition in self.conditions.snapshot()}
+
+    def faults(self) -> set[tuple[str, str]]:
+        return {(condition.code, condition.subject) for condition in self.conditions.snapshot()}
 
 
 async def test_an_ack_settles_and_the_watermark_is_passed_on() -> None:
@@ -241,6 +277,103 @@ async def test_silence_is_retried_and_the_condition_cleared_when_an_ack_comes() 
 
 async def test_an_answer_that_does_not_decode_is_nobodys_ack() -> None:
     room = Room(lambda _: Reply(meaning(200, "", "1.0"), b"<html>"))
+    room.forwarder = room.make(lambda: 0.999)  # a wait in which the test can look
     await room.fail_once(waiting(1))
     assert room.codes() == {"cloud.captive"}
     assert room.outbox.settled == []
+
+
+async def test_a_refused_device_with_a_new_key_asks_at_once() -> None:
+    room = Room(refused(401, "key_unknown"))
+    room.cloud.keys = [True]
+    await room.send(waiting(1))
+    assert room.cloud.batches == [[1], [1]]
+    assert room.codes() == set()
+
+
+async def test_a_refused_device_goes_on_looking_for_a_new_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(forwarder, "_LOOK_S", 0.0)
+    room = Room(refused(403, "device_disabled"))
+    room.cloud.keys = [False, False, False, True]
+    await room.send(waiting(1))
+    assert room.cloud.keys == []
+    assert room.outbox.settled == [1]
+
+
+async def test_a_file_that_holds_no_key_is_said_until_it_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(forwarder, "_LOOK_S", 0.0)
+    room = Room(refused(401, "key_unknown"))
+    room.cloud.keys = [PermanentError("key.exposed", "chmod 600 it")] * 1000
+    await room.until(lambda: len(room.conditions.snapshot()) == 2, waiting(1))
+    assert room.faults() == {("cloud.refused", "cloud"), ("key.exposed", "key")}
+    room.cloud.keys = []
+    await room.until(lambda: room.faults() == {("cloud.refused", "cloud")})
+    room.cloud.keys = [True]
+    await room.until(lambda: room.outbox.settled == [1])
+    assert room.codes() == set()
+
+
+async def test_only_a_refusal_makes_anyone_look_at_the_key() -> None:
+    room = Room(refused(503), refused(503))
+    room.forwarder = room.make(lambda: 0.001)
+    room.cloud.keys = [True]
+    await room.send(waiting(1))
+    assert room.cloud.keys == [True]
+
+
+async def test_a_new_key_that_is_refused_starts_the_first_hour_anew() -> None:
+    room = Room(*[refused(401)] * 30)
+    room.cloud.keys = [True] * 29
+    room.forwarder = room.make(lambda: 0.999)
+    await room.until(lambda: len(room.cloud.batches) == 30 and not room.cloud.keys, waiting(1))
+    assert room.forwarder.snapshot().next_try_s <= 240
+
+
+async def test_a_refused_device_asks_with_little(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(forwarder, "_PROBE_BYTES", 1)
+    room = Room(refused(403))
+    room.cloud.keys = [True]
+    await room.send(*[waiting(number) for number in range(1, 6)])
+    assert room.cloud.batches == [[1, 2, 3, 4, 5], [1], [2, 3, 4, 5]]
+
+
+async def test_a_disk_that_refuses_a_segment_set_aside_holds_up_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(aside, "_RETRY_S", 3600.0)
+    room = Room(*[lambda segments: stored(segments, invalid=2)] * 3)
+    room.outbox.refusals = 1
+    await room.until(lambda: room.outbox.settled == [1, 3, 4], waiting(1), waiting(2), waiting(3), waiting(4))
+    assert room.forwarder.snapshot().state == "online"
+    assert (room.outbox.live, room.outbox.quarantined) == ([], [])
+    assert room.faults() == {("spool.disk", "quarantine")}
+
+
+async def test_a_segment_set_aside_is_tried_on_a_timer_until_the_disk_takes_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(aside, "_RETRY_S", 0.0)
+    room = Room(lambda segments: stored(segments, invalid=2))
+    room.outbox.refusals = 4
+    await room.send(waiting(1), waiting(2))
+    await room.until(lambda: not room.codes())
+    assert (room.outbox.settled, room.outbox.quarantined) == ([1], [2])
+    assert room.cloud.batches == [[1, 2]]
+
+
+async def test_what_waits_to_be_set_aside_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(aside, "_RETRY_S", 3600.0)
+    monkeypatch.setattr(aside, "_MOST_BYTES", len(waiting(1).packed))
+    room = Room(*[refused(400, "batch_invalid")] * 100)
+    room.outbox.refusals = 100
+    await room.until(lambda: ("spool.disk", "cloud") in room.faults(), waiting(1), waiting(2))
+    assert [item.info.first_seq for item in room.outbox.live] == [2]
+
+
+async def test_a_flash_that_cannot_be_read_holds_up_nothing_live(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(forwarder, "_READ_AGAIN_S", 3600.0)
+    room = Room()
+    room.outbox.unreadable = 2
+    room.outbox.backlog_ready.set()
+    await room.until(lambda: room.outbox.settled == [1] and not room.outbox.unreadable, waiting(1))
+    assert room.faults() == {("spool.disk", "backlog")}
+    assert (room.forwarder.snapshot().state, room.outbox.reachable) == ("online", True)
+    monkeypatch.setattr(forwarder, "_READ_AGAIN_S", 0.0)
+    room.outbox.backlog_ready.set()
+    await room.until(lambda: not room.codes())

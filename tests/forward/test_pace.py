@@ -19,8 +19,15 @@ def test_backoff_is_full_jitter_below_a_growing_ceiling(failures: int, chance: f
 
 
 @given(st.integers(1, 10_000), chances)
-def test_a_refused_device_asks_at_most_thirty_times_an_hour_and_at_least_once(failures: int, chance: float) -> None:
-    assert 120 <= PACE.wait_s(Reaction.HOLD, failures, None, chance) <= 3600
+def test_a_refused_device_asks_at_most_thirty_times_an_hour_and_at_least_six(failures: int, chance: float) -> None:
+    assert 120 <= PACE.wait_s(Reaction.HOLD, failures, None, chance) <= 600
+
+
+@given(st.lists(chances, min_size=40, max_size=40))
+def test_in_the_first_hour_a_device_that_was_let_in_again_notices_within_four_minutes(each: list[float]) -> None:
+    waits_s = [PACE.wait_s(Reaction.HOLD, number, None, chance) for number, chance in enumerate(each, 1)]
+    early = [wait_s for at, wait_s in enumerate(waits_s) if sum(waits_s[:at]) < 2400]
+    assert max(early) <= 240
 
 
 @given(st.floats(0, 10_000), chances)

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from routerd.errors import ConfigError
-from routerd.model import Link, SerialLink, Source, TcpConnectLink, TcpListenLink
+from routerd.model import CommanderLink, FolderLink, Link, PullLink, SerialLink, Source, TcpConnectLink, TcpListenLink
 
 T = TypeVar("T")
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")  # names of sources become file names and stream ids
@@ -54,7 +54,19 @@ class Config:
     sources: tuple[Source, ...]
 
 
-_LINKS: dict[str, type[Link]] = {"serial": SerialLink, "tcp-connect": TcpConnectLink, "tcp-listen": TcpListenLink}
+_LINKS: dict[str, type[Link | PullLink]] = {
+    "serial": SerialLink,
+    "tcp-connect": TcpConnectLink,
+    "tcp-listen": TcpListenLink,
+    "commander": CommanderLink,
+    "folder": FolderLink,
+}
+_PULLED: dict[type[Link | PullLink], str] = {
+    CommanderLink: "transset",
+    FolderLink: "",
+}  # what they hold is XML; their dialect unless the source says
+_PERIODS = ("daily", "shift")
+_COMMANDER_FLOOR_S = 60.0  # each poll leaves a record in the controller's own log; faster ones fill it
 _LIMITS: dict[str, tuple[float, float]] = {
     "ring_mb": (2, 4096),
     "safe_within_s": (0.1, 60),
@@ -69,6 +81,9 @@ _LIMITS: dict[str, tuple[float, float]] = {
     "stop_bits": (1, 2),
     "port": (1, 65535),
     "idle_close_s": (0, 3600),
+    "poll_s": (1, 86400),
+    "settle_s": (0, 600),
+    "catch_up_days": (0, 91),  # a Commander lists 91 days
 }
 
 
@@ -122,6 +137,16 @@ def _is_https(url: str) -> bool:
         return parts.scheme == "https" and bool(parts.hostname) and parts.port != 0
     except ValueError:  # a port that is none, brackets that do not close
         return False
+
+
+def _check_link(link: Link | PullLink, where: str) -> None:
+    if isinstance(link, TcpListenLink):
+        _check_networks(link.allow, where)
+    if isinstance(link, CommanderLink):
+        if not link.periods or not set(link.periods) <= set(_PERIODS):
+            raise ConfigError(f'{where} periods = {list(link.periods)}: write ["daily"] or ["daily", "shift"]')
+        if link.poll_s < _COMMANDER_FLOOR_S:
+            raise ConfigError(f"{where} poll_s = {link.poll_s:g} would fill the POS's own log: use 60 or more")
 
 
 def _check_networks(allow: tuple[str, ...], where: str) -> None:
@@ -190,9 +215,10 @@ def _source(row: Any, where: str) -> Source:
     link_keys = {field.name for field in fields(kind)}
     link = _section(kind, {key: value for key, value in row.items() if key in link_keys}, where)
     rest = {key: value for key, value in row.items() if key not in link_keys and key != "link"}
+    if kind in _PULLED:
+        rest = {"framer": "xml-element", "dialect": _PULLED[kind], **rest}
     source = _section(Source, {**rest, "link": link}, where)
-    if isinstance(link, TcpListenLink):
-        _check_networks(link.allow, where)
+    _check_link(link, where)
     if not _NAME.fullmatch(source.name):
         raise ConfigError(f"{where} name = {source.name!r}: use a-z, 0-9, - and _, at most 32")
     return source

@@ -5,13 +5,15 @@ import logging
 import random
 import signal
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
 
 from routerd import __version__
-from routerd.capture.capture import Capture, dialect_name
+from routerd.capture.capture import Capture
+from routerd.capture.link import Backfill
+from routerd.capture.sources import dialect_name
 from routerd.clock import SystemClock
 from routerd.conditions import CRITICAL, Conditions
 from routerd.config import Config, load
@@ -61,6 +63,7 @@ class Daemon:
         self._control = Control(
             config.control.socket,
             {"status": lambda: status.status(self._parts()), "sources": lambda: status.sources(self._parts())},
+            {"backfill": self._backfill},
         )
         self._forwarder: Any = None
         self._device = ""
@@ -133,6 +136,14 @@ class Daemon:
                 raised = exc.code
                 self._conditions.raise_(raised, subject, str(exc), CRITICAL)
             await asyncio.sleep(_SETUP_RETRY_S)
+
+    async def _backfill(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """`routerctl backfill`. Raises PermanentError with the reason when there is nothing to be had."""
+        match request:
+            case {"source": str(source), "first": str(first), "last": str(last)}:
+                wish = Backfill(first, last, anew=request.get("anew") is True)
+                return asdict(await self._capture.backfill(source, wish))
+        raise PermanentError("backfill.bad_range", "name a source, a first and a last day")
 
     def _parts(self) -> status.Parts:
         spool = self._spool.snapshot()

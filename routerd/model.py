@@ -63,16 +63,16 @@ class FolderLink:
     settle_s: float = 5.0  # a file is read once its size and time have not changed for this long
 
 
-Link = SerialLink | TcpConnectLink | TcpListenLink
-PullLink = CommanderLink | FolderLink
+Link = SerialLink | TcpConnectLink | TcpListenLink  # bytes come once
+PullLink = CommanderLink | FolderLink  # documents stay for a while and can be read again
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One byte stream of a POS, as data: a link, a framer and a dialect. `name` outlives every other setting."""
+    """One byte stream or document feed of a POS, as data: a link, a framer and a dialect. `name` outlives every other setting."""
 
     name: str
-    link: Link
+    link: Link | PullLink
     framer: str
     dialect: str = ""
     framer_options: Mapping[str, str] = field(default_factory=dict)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from routerd.config import Config, ControlConfig, ForwardConfig, SpoolConfig, load, parse
 from routerd.errors import ConfigError
-from routerd.model import SerialLink, TcpConnectLink, TcpListenLink
+from routerd.model import CommanderLink, FolderLink, SerialLink, TcpConnectLink, TcpListenLink
 
 SHIPPED = Path(__file__).parents[1] / "board/generic/default/routerd.toml"
 FORWARD = {"url": "https://cloud.example"}
@@ -24,7 +24,13 @@ def test_the_shipped_example_shows_every_setting_with_its_default() -> None:
     document = tomllib.loads(SHIPPED.read_text(encoding="utf-8"))
     for name, kind in (("spool", SpoolConfig), ("forward", ForwardConfig), ("control", ControlConfig)):
         assert set(document[name]) == set(kind.__slots__)
-    assert {type(source.link) for source in config.sources} == {SerialLink, TcpConnectLink, TcpListenLink}
+    links = {SerialLink, TcpConnectLink, TcpListenLink, CommanderLink, FolderLink}
+    assert {type(source.link) for source in config.sources} == links
+    by_name = {source.name: source for source in config.sources}
+    login = Path("/etc/routerd/site.login")
+    assert by_name["site"].link == CommanderLink("192.168.31.11", login)
+    assert (by_name["site"].framer, by_name["site"].dialect) == ("xml-element", "transset")
+    assert by_name["back-office"].link == FolderLink(Path("/mnt/boxout"))
 
 
 def wrong(**sections: object) -> str:
@@ -92,3 +98,11 @@ def test_a_file_that_is_absent_or_no_toml_says_so(tmp_path: Path) -> None:
     (tmp_path / "bad.toml").write_bytes(b"\xff\xfe = 1")
     with pytest.raises(ConfigError, match="TOML"):
         load(tmp_path / "bad.toml")
+
+
+def test_a_commander_is_polled_no_faster_than_its_own_log_bears() -> None:
+    site = {"name": "site", "link": "commander", "host": "192.168.31.11", "login_file": "/etc/login"}
+    assert "60 or more" in wrong(source=[{**site, "poll_s": 59}])
+    assert parse({"forward": FORWARD, "source": [{**site, "poll_s": 60}]}, "x").sources
+    for periods in ([], ["weekly"], ["daily", "hourly"]):
+        assert '["daily"]' in wrong(source=[{**site, "periods": periods}])

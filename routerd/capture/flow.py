@@ -10,7 +10,7 @@ import select
 from collections.abc import Callable
 
 from routerd.backoff import Backoff
-from routerd.capture.link import Inlet, Session
+from routerd.capture.link import Failing, Inlet, Session
 from routerd.errors import PermanentError, RouterdError
 
 READ_BYTES = 16 << 10  # 4x what one tty read gives (n_tty holds 4 KiB), 8x a usual ticket; lives for one call only
@@ -179,7 +179,7 @@ class Retry:
         await asyncio.sleep(wait_s)
 
 
-async def give_up(inlet: Inlet, fault: PermanentError) -> None:
+async def give_up(inlet: Failing, fault: PermanentError) -> None:
     """The settings are impossible and will not change while this link lives: say so and stay out of the way."""
     inlet.failed(fault.code, str(fault))
     await asyncio.get_running_loop().create_future()

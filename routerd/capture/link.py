@@ -25,7 +25,15 @@ class Session(Protocol):
         ...
 
 
-class Inlet(Protocol):
+class Failing(Protocol):
+    """Where a link says that it does not work."""
+
+    def failed(self, code: str, message: str) -> None:
+        """The link does not work now (`serial.unplugged`, `tcp.refused`, `share.lost` …); it goes on trying."""
+        ...
+
+
+class Inlet(Failing, Protocol):
     """What the room gives a link."""
 
     def open(self, peer: str) -> Session:
@@ -37,10 +45,6 @@ class Inlet(Protocol):
 
     def ready(self) -> None:
         """The link works but nobody is connected yet: conditions raised through `failed` are cleared."""
-        ...
-
-    def failed(self, code: str, message: str) -> None:
-        """The link does not work now (`serial.unplugged`, `tcp.refused` …); it goes on trying."""
         ...
 
     async def room(self) -> None:
@@ -58,7 +62,7 @@ class Fetch(Protocol):
     """One document being read from a POS that still has it: only what was not captured before becomes records."""
 
     def feed(self, chunk: bytes) -> bool:
-        """Take bytes for good. False asks the link to stop reading until `Inlet.room` returns."""
+        """Take bytes for good. False asks the link to stop reading until `PullInlet.room` returns."""
         ...
 
     def end(self) -> bool:
@@ -84,8 +88,12 @@ class Fetch(Protocol):
         ...
 
 
-class PullInlet(Inlet, Protocol):
+class PullInlet(Failing, Protocol):
     """What the room gives a link that reads documents which the POS keeps."""
+
+    async def room(self) -> None:
+        """Return when the link may read again."""
+        ...
 
     def fetch(self, name: str, *, final: bool, anew: bool = False) -> Fetch:
         """Begin to read the document `name` (the POS's own name for it, at most 255 characters).
@@ -144,8 +152,12 @@ class BackfillPlan:
     absent: tuple[str, ...]
 
 
-class PullTransport(Transport, Protocol):
+class PullTransport(Protocol):
     """A link whose POS keeps its documents for a while."""
+
+    async def run(self, inlet: PullInlet) -> None:
+        """Until cancelled; never raises for what the POS or the network does."""
+        ...
 
     async def backfill(self, wish: Backfill) -> BackfillPlan:
         """Ask the POS what it still has and queue what is wanted; `run` fetches it, spaced from other heavy pulls.

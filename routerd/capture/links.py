@@ -3,9 +3,9 @@
 from collections.abc import Callable
 
 from routerd.backoff import Backoff
-from routerd.capture.link import Transport
+from routerd.capture.link import PullTransport, Transport
 from routerd.capture.tcp import TcpConnectTransport, TcpListenTransport
-from routerd.model import Link, SerialLink, TcpConnectLink, TcpListenLink
+from routerd.model import CommanderLink, FolderLink, Link, PullLink, SerialLink, TcpConnectLink, TcpListenLink
 
 
 def transport(link: Link, backoff: Backoff, *, chance: Callable[[], float]) -> Transport:
@@ -22,3 +22,16 @@ def transport(link: Link, backoff: Backoff, *, chance: Callable[[], float]) -> T
             return TcpConnectTransport(link, backoff=backoff, chance=chance)
         case TcpListenLink():
             return TcpListenTransport(link, backoff=backoff, chance=chance)
+
+
+def pull_transport(link: PullLink, backoff: Backoff, *, chance: Callable[[], float]) -> PullTransport:
+    """The same for a link that reads documents which the POS keeps."""
+    match link:
+        case CommanderLink():
+            from routerd.capture.commander import CommanderTransport  # only it needs an HTTP client here
+
+            return CommanderTransport(link, backoff=backoff, chance=chance)
+        case FolderLink():
+            from routerd.capture.folder import FolderTransport
+
+            return FolderTransport(link, backoff=backoff, chance=chance)

@@ -126,7 +126,7 @@ class DocumentFetch:
 class SourceStore(Protocol):
     """What the spool gives one source that can be read again."""
 
-    memory: Memory
-
+    @property
+    def memory(self) -> Memory: ...
     def append(self, drafts: list[Draft], stamp: Stamp) -> int: ...
     def has_room(self) -> bool: ...

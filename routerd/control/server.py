@@ -4,26 +4,30 @@ import asyncio
 import json
 import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from routerd.errors import PermanentError
+from routerd.errors import PermanentError, RouterdError
 
 log = logging.getLogger("routerd.control")
 
 _MAX_LINE = 64 << 10  # requests are a few words
 _DEADLINE_S = 10.0  # a client that says nothing holds no connection
+_ACTION_S = 120.0  # an action may have to ask a slow POS first
 
 Views = Mapping[str, Callable[[], Any]]
+Actions = Mapping[str, Callable[[Mapping[str, Any]], Awaitable[Any]]]
 
 
 class Control:
-    """`views` maps what can be asked to what answers it; each answer must be plain data."""
+    """`views` maps what can be asked to what answers it, `actions` what can be wished to what does it, given the whole
+    request. Each answer must be plain data; an action may raise RouterdError."""
 
-    def __init__(self, path: Path, views: Views) -> None:
+    def __init__(self, path: Path, views: Views, actions: Actions | None = None) -> None:
         self._path = path
         self._views = views
+        self._actions = actions or {}
 
     async def listen(self) -> asyncio.Server:
         """Start serving. Raises PermanentError if the socket cannot be made."""
@@ -47,21 +51,27 @@ class Control:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             async with asyncio.timeout(_DEADLINE_S):
-                answer = self.answer(await reader.readline())
-                writer.write(json.dumps(answer).encode() + b"\n")
+                line = await reader.readline()
+            async with asyncio.timeout(_ACTION_S):
+                writer.write(json.dumps(await self.answer(line)).encode() + b"\n")
                 await writer.drain()
         except (TimeoutError, ConnectionError, ValueError) as exc:
             log.debug("a request was not finished: %s", exc)
         finally:
             writer.close()
 
-    def answer(self, line: bytes) -> dict[str, Any]:
-        """`{"ask": name}` -> `{"answer": …}` or `{"error": …}`."""
+    async def answer(self, line: bytes) -> dict[str, Any]:
+        """`{"ask": name, …}` -> `{"answer": …}` or `{"error": …}`."""
         try:
-            asked = json.loads(line)["ask"]
+            request = json.loads(line)
+            asked = request["ask"]
         except (ValueError, KeyError, TypeError, RecursionError):
             return {"error": 'say {"ask": "status"} in one line'}
-        view = self._views.get(asked) if isinstance(asked, str) else None
-        if view is None:
-            return {"error": f"{asked!r} is not known: ask for one of {', '.join(self._views)}"}
-        return {"answer": view()}
+        if isinstance(asked, str) and asked in self._views:
+            return {"answer": self._views[asked]()}
+        if isinstance(asked, str) and asked in self._actions:
+            try:
+                return {"answer": await self._actions[asked](request)}
+            except RouterdError as exc:
+                return {"error": str(exc), "code": exc.code}
+        return {"error": f"{asked!r} is not known: ask for one of {', '.join([*self._views, *self._actions])}"}

@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from routerd.capture.capture import reading
 from routerd.capture.session import Meter, StreamSession
+from routerd.capture.sources import reading
 from routerd.model import ENVELOPE, NOISE, RECORD, Draft, SerialLink, Source, Stamp, TcpListenLink
 from tests.fakes.clock import FakeClock
 from tests.samples import sample

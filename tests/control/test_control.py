@@ -3,8 +3,10 @@
 import asyncio
 import json
 import stat
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -111,6 +113,22 @@ async def test_the_socket_is_ours_alone_and_survives_any_line(ram_dir: Path) -> 
             assert "error" in json.loads(await talk(path, line))
         assert await talk(path, b"x" * 200_000 + b"\n") == b""
         assert json.loads(await talk(path, b'{"ask": "status"}\n')) == {"answer": {"state": "ok"}}
+
+
+async def test_a_wish_is_answered_or_refused_with_its_reason(ram_dir: Path) -> None:
+    async def backfill(request: Mapping[str, Any]) -> Any:
+        if request["first"] == "1999-01-01":
+            raise PermanentError("backfill.beyond_window", "the oldest day the POS has is 2026-07-01")
+        return {"queued": [request["first"]], "held": [], "absent": []}
+
+    path = ram_dir / "run" / "control.sock"
+    server = await Control(path, {}, {"backfill": backfill}).listen()
+    async with server:
+        wish = {"ask": "backfill", "first": "2026-07-16"}
+        assert json.loads(await talk(path, json.dumps(wish).encode()))["answer"]["queued"] == ["2026-07-16"]
+        refused = json.loads(await talk(path, b'{"ask": "backfill", "first": "1999-01-01"}'))
+        assert refused == {"error": "the oldest day the POS has is 2026-07-01", "code": "backfill.beyond_window"}
+        assert "ask for one of backfill" in json.loads(await talk(path, b'{"ask": "wipe"}'))["error"]
 
 
 async def test_a_socket_that_cannot_be_made_says_what_to_set() -> None:

@@ -32,8 +32,8 @@ class Truth:
         self._file: TextIO | None = Path(path).open("a", encoding="utf-8") if path else None  # noqa: SIM115 - see `end`
         self.sums: dict[str, Sum] = {}
 
-    def handed(self, source: str, ticket: Ticket) -> None:
-        """The last byte of the ticket was just handed to the line."""
+    def handed(self, source: str, ticket: Ticket, file: str = "") -> None:
+        """The last byte of the ticket was just handed to the line, or is in `file`."""
         data = ticket.data
         total = self.sums.setdefault(source, Sum())
         total.records += 1
@@ -42,12 +42,16 @@ class Truth:
         total.suspended += ticket.kind == "suspended"
         total.sales_cents += ticket.total_cents if ticket.counts else 0
         if self._file:
-            self._write(line_for(source, ticket, data))
+            self._write({**line_for(source, ticket, data), **({"file": file} if file else {})})
 
     def resent(self, source: str, data: bytes) -> None:
         """A record was sent once more, whole, after a reconnect; its `sha256` leads to its `ticket` line."""
         self.sums.setdefault(source, Sum()).resent += 1
         self._write({"type": "resend", "source": source, "sha256": digest(data), **_now()})
+
+    def note(self, kind: str, **facts: Any) -> None:
+        """A line of another type: what a POS did that is no ticket, such as closing a period."""
+        self._write({"type": kind, **facts, **_now()})
 
     def end(self) -> None:
         """Write the totals and close."""

@@ -1,0 +1,7 @@
+"""`python -m scripts.commander`."""
+
+import sys
+
+from scripts.commander.cli import main
+
+sys.exit(main())

@@ -1,14 +1,20 @@
 """The hot tier's files: what a SIGKILL must not lose, in RAM-backed files that wear nothing.
 
-    <source>.<epoch>.<first seq>.open   body of the segment being filled (wire.body), appended record by record
-    <source>.<epoch>.<first seq>.seg    sealed segment (wire.batch.pack_segment), until its ack or its frame on flash
+    <source>.<epoch>.<first seq>.open   body of a segment (wire.body), appended record by record
+    <source>.<epoch>.<first seq>.seg    a sealed segment (wire.batch.pack_segment)
     <source>.tail                       bytes of an unfinished frame, for links that survive us (serial)
+    <source>.scratch                    the link's own (`Spool.scratch`); nothing here reads it
+
+A segment has one of the first two until its ack or its frame on flash. Sealing leaves the body where it is, because
+most segments are acknowledged a moment later and a second file would cost more than the record itself: the next start
+would compress it again. Only past RAW_BYTES of such bodies do compressed segments take their place.
 
 A tail file begins with `>QQI`: the epoch, the sequence number the next record had when the tail was last cut, and how
 many of the first pieces in it are records already. So a kill between storing a record and cutting the tail is seen,
 and the record is not made twice. The tail is masked as it is written.
 """
 
+import contextlib
 import errno
 import logging
 import os
@@ -24,6 +30,7 @@ from routerd.wire.batch import unpack_segments
 
 log = logging.getLogger("routerd.spool")
 
+RAW_BYTES = 512 << 10  # two seconds of a hundred tickets a second; a RAM disk holds ten times more segments compressed
 _TAIL = struct.Struct(">QQI")
 
 
@@ -47,18 +54,23 @@ class Leftover:
 
 class HotFiles:
     """All writes are synchronous: they go to RAM and take microseconds. A full or failing RAM disk is a condition,
-    not an error: the records are still in memory and on their way."""
+    not an error: the records are still in memory and on their way. Paths are text: a `Path` for each would cost as
+    much as the system call it is for.
+    """
 
     def __init__(self, directory: Path, conditions: Conditions) -> None:
         self.directory = directory
+        self.failing = False
+        self._prefix = f"{directory}/"
         self._conditions = conditions
         self._tails: dict[str, int] = {}
+        self._raw: dict[str, int] = {}  # sealed segments that stand as bodies, with their sizes
+        self._raw_bytes = 0
 
     def create(self, stream: Stream, first_seq: int) -> int:
         """Start an open segment; returns its file descriptor, -1 if there is no room."""
         try:
-            path = self._path(stream, first_seq, "open")
-            return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+            return _create(f"{self._stem(stream, first_seq)}.open")
         except OSError as exc:
             self._failed(exc)
             return -1
@@ -72,27 +84,39 @@ class HotFiles:
         except OSError as exc:
             self._failed(exc)
             return False
+        if self.failing:
+            self._mended()
         return True
 
-    def seal(self, fd: int, stream: Stream, first_seq: int, packed: bytes) -> None:
-        """Put the sealed segment in the place of the open one."""
+    def seal(self, fd: int, stream: Stream, first_seq: int, packed: bytes, *, body_bytes: int = 0) -> None:
+        """The segment is complete: `packed`. `body_bytes` says how much its open file holds; 0 if not all of it."""
         if fd >= 0:
             os.close(fd)
-        draft = self.directory / ".seal"
+        stem = self._stem(stream, first_seq)
+        if body_bytes and self._raw_bytes + body_bytes <= RAW_BYTES:
+            self._raw[stem] = body_bytes
+            self._raw_bytes += body_bytes
+            return
+        draft = f"{self._prefix}.seal"
         try:
-            draft_fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+            draft_fd = _create(draft)
             try:
                 _write_whole(draft_fd, memoryview(packed))
             finally:
                 os.close(draft_fd)
-            os.rename(draft, self._path(stream, first_seq, "seg"))
-            self._path(stream, first_seq, "open").unlink(missing_ok=True)
-            self._conditions.clear("hot.failed", str(self.directory))
+            os.rename(draft, f"{stem}.seg")
+            _unlink(f"{stem}.open")
         except OSError as exc:
             self._failed(exc)
+            return
+        self._mended()
 
     def remove(self, stream: Stream, first_seq: int) -> None:
-        self._path(stream, first_seq, "seg").unlink(missing_ok=True)
+        """The segment is safe elsewhere, or given up."""
+        stem = self._stem(stream, first_seq)
+        body_bytes = self._raw.pop(stem, 0)
+        self._raw_bytes -= body_bytes
+        _unlink(f"{stem}.open" if body_bytes else f"{stem}.seg")
 
     def grow_tail(self, stream: Stream, next_seq: int, offset: int, masked: bytes) -> None:
         """Write `masked` at `offset` of the tail; what stood there before is what it already contains, masked again."""
@@ -141,18 +165,22 @@ class HotFiles:
         os.pwrite(self._tail_fd(stream.source), _TAIL.pack(stream.epoch, 1, skip), 0)
         return Tail(content[_TAIL.size :], skip)
 
-    def _path(self, stream: Stream, first_seq: int, suffix: str) -> Path:
-        return self.directory / f"{stream.source}.{stream.epoch}.{first_seq:012}.{suffix}"
+    def _stem(self, stream: Stream, first_seq: int) -> str:
+        return f"{self._prefix}{stream.source}.{stream.epoch}.{first_seq:012}"
 
     def _tail_fd(self, source: str) -> int:
         if source not in self._tails:
-            path = self.directory / f"{source}.tail"
-            self._tails[source] = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            self._tails[source] = os.open(f"{self._prefix}{source}.tail", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         return self._tails[source]
 
     def _failed(self, exc: OSError) -> None:
+        self.failing = True
         message = f"{exc.strerror}: records wait in memory only; free space there"
         self._conditions.raise_("hot.failed", str(self.directory), message, CRITICAL)
+
+    def _mended(self) -> None:
+        self.failing = False
+        self._conditions.clear("hot.failed", str(self.directory))
 
 
 def _write_whole(fd: int, content: memoryview) -> None:
@@ -161,3 +189,12 @@ def _write_whole(fd: int, content: memoryview) -> None:
     if written < len(content):
         os.ftruncate(fd, os.fstat(fd).st_size - written)
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def _create(path: str) -> int:
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+
+
+def _unlink(path: str) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)

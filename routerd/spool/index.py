@@ -13,7 +13,8 @@ Key = tuple[Stream, int]
 class Held:
     """A segment that waits for its ack. While hot, `packed` is its bytes; once on flash, `place` says where.
 
-    `since_ns` is when its first record was captured, on the monotonic clock; 0 if that was before this daemon.
+    `since_ns` is when its first record was captured, on this boot's monotonic clock: negative for an earlier boot
+    whose wall clock could be trusted, 0 for an earlier boot otherwise. A parked segment is sent later, by itself.
     """
 
     info: SegmentInfo
@@ -21,6 +22,7 @@ class Held:
     since_ns: int
     place: Place | None = None
     in_flight: bool = False
+    parked: bool = False
 
     @property
     def key(self) -> Key:
@@ -103,7 +105,10 @@ class Index:
 
     def waiting_hot(self, max_bytes: int) -> list[Held]:
         """Hot segments to send now, oldest first; at least one, however large."""
-        return _up_to(max_bytes, ((held, len(held.packed)) for held in self.hot.values() if not held.in_flight))
+        return _up_to(max_bytes, ((held, len(held.packed)) for held in self._hot_idle()))
+
+    def _hot_idle(self) -> Iterator[Held]:
+        return (held for held in self.hot.values() if not (held.in_flight or held.parked))
 
     def waiting_cold(self, max_bytes: int, page_bytes: int) -> list[Held]:
         """Flash segments to send now, oldest first, whole frames' worth of pages counted once."""
@@ -111,7 +116,7 @@ class Index:
 
         def priced() -> Iterator[tuple[Held, int]]:
             for held in self.cold.values():
-                if held.in_flight or held.place is None:
+                if held.in_flight or held.parked or held.place is None:
                     continue
                 new = held.place.generation not in seen
                 seen.add(held.place.generation)
@@ -125,7 +130,7 @@ class Index:
         rows = 0
         for tenants in self._by_place.values():
             place = next(iter(tenants.values())).place
-            if place is None or place.rows > small_rows:
+            if place is None or place.rows > small_rows or any(held.parked for held in tenants.values()):
                 continue
             if rows + place.rows > max_rows or any(held.in_flight for held in tenants.values()):
                 break

@@ -11,6 +11,7 @@ from routerd.clock import Clock
 from routerd.conditions import CRITICAL, Conditions
 from routerd.errors import CorruptError, TransientError
 from routerd.model import Gap, Segment
+from routerd.spool import dating
 from routerd.spool.hot import HotFiles
 from routerd.spool.index import Held, Index
 from routerd.spool.page import Place
@@ -28,14 +29,28 @@ _SMALL_ROWS = 4  # a frame this small is worth merging
 _WATERMARK_ROWS = 256  # acked pages after which the watermark is written down: bounds what a reboot sends again
 
 
+Lose = Callable[[Held, str], None]  # gives a segment up, for a cause
+
+
 class Keeper:
-    def __init__(self, index: Index, files: HotFiles, writer: Writer, tally: Tally, clock: Clock) -> None:
+    """`cannot_wait` names the sources whose oldest segments go first when there is no room."""
+
+    def __init__(
+        self,
+        index: Index,
+        files: HotFiles,
+        writer: Writer,
+        tally: Tally,
+        clock: Clock,
+        cannot_wait: frozenset[str],
+    ) -> None:
         self.ring: Ring | None = None
         self._index = index
         self._files = files
         self._writer = writer
         self._tally = tally
         self._clock = clock
+        self._cannot_wait = cannot_wait
         self._freed_rows = 0
 
     def free(self, place: Place) -> None:
@@ -43,25 +58,36 @@ class Keeper:
             self.ring.free(place)
         self._freed_rows += place.rows
 
-    async def spill(self, group: list[Held], give_up: Callable[[int], bool]) -> None:
-        """Commit `group` to flash. `give_up(rows)` makes room and says whether it could. Raises TransientError."""
+    async def spill(self, group: list[Held], lose: Lose) -> None:
+        """Commit `group` to flash; what has to go to make room is given to `lose`. Raises TransientError."""
         for chunk in _chunks(group):
             packed = b"".join(held.packed for held in chunk)
-            place = await self._write(packed, give_up)
+            place = await self._write(packed, min(held.since_ns for held in chunk), lose)
             cooled = self._index.cool(chunk, place)
             for held in cooled:
                 self._files.remove(*held.key)
             if not cooled:
                 self.free(place)
 
-    async def _write(self, packed: bytes, give_up: Callable[[int], bool]) -> Place:
+    async def _write(self, packed: bytes, since_ns: int, lose: Lose) -> Place:
         if self.ring is None:
             raise TransientError("spool.no_flash", "there is no flash to write to")
-        while (place := await self.ring.write(packed, self._index.oldest_live)) is None:
-            if not give_up(len(packed)):
-                raise TransientError("spool.full", "all of the ring is in flight")
+        since = dating.stamp_at(since_ns, self._clock.stamp())
+        while (place := await self.ring.write(packed, self._index.oldest_live, since)) is None:
+            group = self._index.evictable(self._cannot_wait)
+            if not group:
+                raise TransientError("spool.full", "all of the ring is being sent: mend the line, or raise ring_mb")
+            for held in group:
+                lose(held, "spool.full")
         self._freed_rows = 0
         return place
+
+    def shed(self, limit_bytes: int, lose: Lose) -> None:
+        """Flash takes nothing: of what RAM holds past `limit_bytes`, the oldest that nobody is sending is given up."""
+        for held in [held for held in self._index.hot.values() if not held.in_flight]:
+            if self._index.hot_bytes < limit_bytes:
+                return
+            lose(held, "spool.disk")
 
     async def merge(self) -> bool:
         """Rewrite the oldest small frames as dense ones if that is worth it. Returns whether it did."""
@@ -90,12 +116,15 @@ class Keeper:
         new: list[tuple[Held, Place]] = []
         for source in sorted({segment.info.stream.source for segment in found}):
             dense = await self._dense([segment for segment in found if segment.info.stream.source == source])
-            place = await ring.write(b"".join(pack_segment(segment) for segment in dense), self._index.oldest_live)
+            since_ns = min(held.since_ns for held in old if held.info.stream.source == source)
+            since = dating.stamp_at(since_ns, self._clock.stamp())
+            packed = b"".join(pack_segment(segment) for segment in dense)
+            place = await ring.write(packed, self._index.oldest_live, since)
             if place is None:
                 for _, written in new:
                     ring.free(written)
                 return False
-            new += [(Held(segment.info, b"", 0), place) for segment in dense]
+            new += [(Held(segment.info, b"", since_ns), place) for segment in dense]
         for place in self._index.replace(old, new):
             self.free(place)
         return True
@@ -164,11 +193,14 @@ class Keeper:
 
 
 def report_disk(conditions: Conditions, subject: str, exc: TransientError | None) -> None:
-    """Raise or clear the condition that the flash does not take writes."""
-    if exc is None:
-        conditions.clear("spool.disk", subject)
-    else:
-        conditions.raise_("spool.disk", subject, str(exc), CRITICAL)
+    """Raise or clear the condition that what waits does not come to flash: `spool.full` when the ring is to blame,
+    `spool.disk` when the disk is."""
+    raised = exc and ("spool.full" if exc.code == "spool.full" else "spool.disk")
+    for code in ("spool.full", "spool.disk"):
+        if code == raised:
+            conditions.raise_(code, subject, str(exc), CRITICAL)
+        else:
+            conditions.clear(code, subject)
 
 
 def _chunks(group: list[Held]) -> list[list[Held]]:

@@ -4,32 +4,41 @@ A page is the body of one ring row, exactly PAGE_BYTES long, so that its SQLite 
 
     magic 4 | generation u64 | index u16 | total u16 | used u16 | crc32 u32 | payload
 
-A frame is `total` pages of one generation; generations grow and are never reused. Its payload begins with the
-generation of the oldest frame that was still live when it was written: acks ride along and cost no write. The rest is
-segments as packed by `wire.batch.pack_segment`. A frame with no segments only carries that watermark.
+A frame is `total` pages of one generation; generations grow and are never reused. Its payload begins with
+
+    oldest live u64 | boot id 16 | monotonic ns i64 | wall ms i64 | synced u8
+
+The first is the generation of the oldest frame that was still live when this one was written: acks ride along and cost
+no write. The others say when the oldest record in it was captured, so that its age is known after a restart. The rest
+is segments as packed by `wire.batch.pack_segment`. A frame with no segments only carries the watermark.
 """
 
 import struct
 import zlib
 from dataclasses import dataclass
 
+from routerd.model import Stamp
+
 PAGE_BYTES = 4056  # the largest blob whose row fills one 4,096-byte SQLite leaf without overflowing
 _HEADER = struct.Struct(">4sQHHHI")
 _MAGIC = b"RDp1"
-_WATERMARK = struct.Struct(">Q")
+_LEAD = struct.Struct(">Q16sqq?")
 _BLANK = bytes(PAGE_BYTES)
 CAPACITY = PAGE_BYTES - _HEADER.size
+UNDATED = Stamp("", 0, 0, synced=False)
 MAX_PAGES = 400  # a frame of 1.6 MB: the largest record with everything around it
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """What one commit put on flash. `row` is the first of `total` consecutive ring rows."""
+    """What one commit put on flash. `row` is the first of `total` consecutive ring rows; `since` is when the oldest
+    record in it was captured."""
 
     generation: int
     row: int
     total: int
     oldest_live: int
+    since: Stamp
     segments: bytes
 
 
@@ -51,12 +60,13 @@ class Page:
 
 
 def pages_needed(segment_bytes: int) -> int:
-    return -(-(segment_bytes + _WATERMARK.size) // CAPACITY)
+    return -(-(segment_bytes + _LEAD.size) // CAPACITY)
 
 
-def pack(generation: int, oldest_live: int, segments: bytes) -> bytes:
+def pack(generation: int, oldest_live: int, segments: bytes, since: Stamp = UNDATED) -> bytes:
     """All pages of a frame, joined: a multiple of PAGE_BYTES."""
-    payload = _WATERMARK.pack(oldest_live) + segments
+    boot = bytes.fromhex(since.boot_id.replace("-", ""))
+    payload = _LEAD.pack(oldest_live, boot, since.mono_ns, since.wall_ms, since.synced) + segments
     total = -(-len(payload) // CAPACITY)
     return b"".join(
         _pack_page(generation, index, total, payload[index * CAPACITY : (index + 1) * CAPACITY])
@@ -101,5 +111,6 @@ class Assembler:
             return None
         del self._parts[key]
         payload = b"".join(parts[index] for index in range(page.total))
-        oldest_live = _WATERMARK.unpack_from(payload)[0]
-        return Frame(page.generation, key[1], page.total, oldest_live, payload[_WATERMARK.size :])
+        oldest_live, boot, *since = _LEAD.unpack_from(payload)
+        stamp = Stamp(boot.hex(), *since)
+        return Frame(page.generation, key[1], page.total, oldest_live, stamp, payload[_LEAD.size :])

@@ -1,25 +1,56 @@
 """Opening after any end: what waits is found again, once each."""
 
+import asyncio
 import fcntl
 import logging
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from routerd.config import SpoolConfig
-from routerd.errors import PermanentError
+from routerd.errors import CorruptError, PermanentError, TransientError
 from routerd.fsio import is_ram, private_directory
-from routerd.model import Segment, SegmentInfo, Stream
+from routerd.model import Segment, SegmentInfo, Stamp, Stream
+from routerd.spool import dating
 from routerd.spool.hot import HotFiles, Tail
 from routerd.spool.index import Held, Index, uncovered
+from routerd.spool.keeper import Keeper
 from routerd.spool.ring import Recovered, Ring
-from routerd.spool.state import mint_epoch
+from routerd.spool.state import State, mint_epoch
+from routerd.spool.tally import Tally
 from routerd.spool.writer import Writer
 from routerd.wire import batch, body
 
 log = logging.getLogger("routerd.spool")
 
+_SQLITE_PAGE = 4096
 _UNCOUNTED = 0x7FFFFFFF  # sorts behind every counted run of the device's life
+
+
+async def begin_run(state: State, damaged: Callable[[Path], None]) -> int:
+    """This run's epoch. A damaged state file is set aside, and `damaged` told of it; a start that the disk would not
+    count has an epoch all the same."""
+    if aside := await asyncio.to_thread(state.set_aside_if_damaged):
+        damaged(aside)
+    try:
+        return await state.begin_run()
+    except TransientError as exc:
+        log.warning("%s", exc)  # whoever reads the state next says it as a condition
+        return mint_epoch(_UNCOUNTED)
+
+
+async def take_up_ring(config: SpoolConfig, keeper: Keeper, index: Index, tally: Tally, now: Stamp) -> Path | None:
+    """Open the ring and take up what waits in it. Returns where the old file stands now if it was damaged.
+
+    Raises TransientError while the disk refuses.
+    """
+    keeper.ring, found = await open_ring(config.data_dir / "ring.db", (config.ring_mb << 20) // _SQLITE_PAGE)
+    for held in cold_segments(index, found, now):
+        tally.capture(held.info.stream.source, held.info.count, 0)
+    for place, *_ in found.frames:
+        if not index.tenants(place):
+            keeper.free(place)  # all of it is held elsewhere, too
+    return found.set_aside
 
 
 async def open_ring(path: Path, rows: int) -> tuple[Ring, Recovered]:
@@ -32,17 +63,24 @@ async def open_ring(path: Path, rows: int) -> tuple[Ring, Recovered]:
     return ring, found
 
 
-def cold_segments(index: Index, found: Recovered) -> list[Held]:
+def cold_segments(index: Index, found: Recovered, now: Stamp) -> list[Held]:
     """Put what stands on flash into the index, each record once; returns what was added."""
-    wanted = uncovered(info for _, infos in found.frames for info in infos)
+    wanted = uncovered(info for frame in found.frames for info in frame.infos)
     added = []
-    for place, infos in found.frames:
+    for place, infos, since in found.frames:
         for info in infos:
-            held = Held(info, b"", 0)
+            held = Held(info, b"", dating.mono_ns_of(since, now))
             if info in wanted and held.key not in index.cold and held.key not in index.hot:
                 index.add_cold(held, place)
                 added.append(held)
     return added
+
+
+def take_up_hot(files: HotFiles, writer: Writer, index: Index, tally: Tally, now: Stamp) -> None:
+    """Take up what the last daemon of this boot had in RAM and not yet on flash."""
+    for segment in hot_segments(files, writer, {held.info for held in index.cold.values()}):
+        tally.capture(segment.info.stream.source, segment.info.count, 0)
+        index.add_hot(Held(segment.info, batch.pack_segment(segment), _since_ns(writer, segment, now)))
 
 
 def hot_segments(files: HotFiles, writer: Writer, on_flash: set[SegmentInfo]) -> list[Segment]:
@@ -64,6 +102,15 @@ def hot_segments(files: HotFiles, writer: Writer, on_flash: set[SegmentInfo]) ->
     return sorted(found, key=lambda segment: (segment.info.stream.epoch, segment.info.first_seq))
 
 
+def _since_ns(writer: Writer, segment: Segment, now: Stamp) -> int:
+    """When the first record of a recovered segment was captured; it says so itself."""
+    try:
+        first = next(body.records(writer.expand(segment), segment.info.stream, segment.info.first_seq))
+    except (CorruptError, StopIteration):  # a dictionary that is not known any more: sent as it is
+        return 0
+    return dating.mono_ns_of(first.stamp, now)
+
+
 def tails(files: HotFiles, writer: Writer, infos: Iterable[SegmentInfo]) -> dict[str, Tail]:
     """What each framer had pending, and how many of the pieces it will yield are records already."""
     last: dict[Stream, int] = {}
@@ -72,11 +119,6 @@ def tails(files: HotFiles, writer: Writer, infos: Iterable[SegmentInfo]) -> dict
     sources = [path.stem for path in files.directory.glob("*.tail")]
     found = {source: files.take_over_tail(writer.stream(source), last) for source in sources}
     return {source: tail for source, tail in found.items() if tail.pending}
-
-
-def emergency_epoch() -> int:
-    """An epoch for a start that could not be counted, because the disk refuses."""
-    return mint_epoch(_UNCOUNTED)
 
 
 def take_directory(config: SpoolConfig, path: Path) -> int:

@@ -11,15 +11,15 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import aiosqlite
 
 from routerd.errors import CorruptError, PermanentError, TransientError
 from routerd.fsio import set_aside, sync_directory
-from routerd.model import SegmentInfo
+from routerd.model import SegmentInfo, Stamp
 from routerd.spool import page
-from routerd.spool.page import PAGE_BYTES, Frame, Place
+from routerd.spool.page import PAGE_BYTES, UNDATED, Frame, Place
 from routerd.wire.batch import unpack_segments
 
 SCHEMA_VERSION = 1
@@ -40,11 +40,19 @@ _REFUSALS = {
 _WRITE = f"UPDATE ring SET body = substr(?1, (id - ?2) * {PAGE_BYTES} + 1, {PAGE_BYTES}) WHERE id BETWEEN ?2 AND ?3"  # noqa: S608
 
 
+class Live(NamedTuple):
+    """A frame that was found: where it stands, what it holds, and when the oldest record of that was captured."""
+
+    place: Place
+    infos: list[SegmentInfo]
+    since: Stamp
+
+
 @dataclass(slots=True)
 class Recovered:
-    """What opening found: the live frames in order, with what each holds; the rest is for the conditions."""
+    """What opening found: the live frames in order; the rest is for the conditions."""
 
-    frames: list[tuple[Place, list[SegmentInfo]]] = field(default_factory=list)
+    frames: list[Live] = field(default_factory=list)
     damaged_pages: int = 0
     torn_pages: int = 0
     set_aside: Path | None = None
@@ -123,9 +131,9 @@ class Ring:
         await asyncio.to_thread(_make, draft, rows)
         ring = await cls._attach(draft)
         try:
-            for place, _ in await asyncio.to_thread(_whole_frames, path):
+            for place, _, since in await asyncio.to_thread(_whole_frames, path):
                 segments = await asyncio.to_thread(_read_pages, path, place)
-                if await ring.write(segments, 0) is None:  # only if the ring has been configured smaller since
+                if await ring.write(segments, 0, since) is None:  # only if the ring has been configured smaller since
                     raise TransientError("spool.no_room", f"{path}: raise ring_mb: what was salvaged has no room")
         finally:
             await ring.close()
@@ -141,7 +149,7 @@ class Ring:
             for row, body in await self._bodies(low, min(low + _SCAN_ROWS - 1, self.rows)):
                 scan.add(row, body)
         recovered = scan.result(self.rows)
-        for place, _ in recovered.frames:
+        for place, *_ in recovered.frames:
             self._claim(place.row, place.rows)
         if scan.newest:
             self._next_generation = scan.newest.generation + 1
@@ -167,8 +175,11 @@ class Ring:
     def free_rows(self) -> int:
         return self._used.count(0)
 
-    async def write(self, segments: bytes, oldest_live: int) -> Place | None:
-        """Commit one frame; None if no run of pages is free. On return it is durable."""
+    async def write(self, segments: bytes, oldest_live: int, since: Stamp = UNDATED) -> Place | None:
+        """Commit one frame; None if no run of pages is free. On return it is durable.
+
+        `since` is when the oldest record in it was captured.
+        """
         rows = page.pages_needed(len(segments))
         row = self._find(rows)
         if row is None:
@@ -178,7 +189,7 @@ class Ring:
         self._claim(row, rows)
         try:
             with _disk_errors(self.path):
-                pages = page.pack(generation, min(oldest_live, generation), segments)
+                pages = page.pack(generation, min(oldest_live, generation), segments, since)
                 await self._database.execute(_WRITE, (pages, row, row + rows - 1))
         except BaseException:
             self.free(Place(generation, row, rows))
@@ -232,7 +243,7 @@ class _Scan:
         self.newest: Place | None = None
         self._assembler = page.Assembler()
         self._oldest_live = 0
-        self._frames: list[tuple[Place, list[SegmentInfo]]] = []
+        self._frames: list[Live] = []
         self._bad: set[int] = set()
 
     def add(self, row: int, body: bytes | None) -> None:
@@ -252,23 +263,27 @@ class _Scan:
         except CorruptError:
             self._bad.add(frame.row)
             return
-        self._frames.append((place, infos))
+        self._frames.append(Live(place, infos, frame.since))
         self._oldest_live = max(self._oldest_live, frame.oldest_live)
         if self.newest is None or place.generation > self.newest.generation:
             self.newest = place
 
     def result(self, rows: int) -> Recovered:
         """Live frames in order; bad rows judged: torn by the last write, or damaged."""
-        live = [(place, infos) for place, infos in self._frames if place.generation >= self._oldest_live and infos]
-        live.sort(key=lambda pair: pair[0].generation)
-        occupied = {row for place, _ in live for row in range(place.row, place.row + place.rows)}
+        live = [frame for frame in self._frames if frame.place.generation >= self._oldest_live and frame.infos]
+        live.sort(key=lambda frame: frame.place.generation)
+        occupied = {row for place, *_ in live for row in range(place.row, place.row + place.rows)}
         head = self.newest.row + self.newest.rows if self.newest else 1
         torn = _torn(self._bad, occupied, head, rows)
         return Recovered(live, len(self._bad) - len(torn), len(torn))
 
 
 def _torn(bad: set[int], occupied: set[int], head: int, rows: int) -> set[int]:
-    """The bad rows that the next write after `head` can have been at: in the first free run that fits it."""
+    """The bad rows that the next write after `head` can have been at: in the first free run that fits it.
+
+    Damage to the newest frame itself looks the same: its pages are the first behind the newest that is whole. Only a
+    mark written after its commit could tell, and that would double what a commit costs.
+    """
     longest = 0
     run: list[int] = []
     for row in [*range(head, rows + 1), 0, *range(1, head), 0]:  # 0 ends a run: no frame goes round the end
@@ -283,7 +298,7 @@ def _torn(bad: set[int], occupied: set[int], head: int, rows: int) -> set[int]:
     return set()
 
 
-def _whole_frames(path: Path) -> list[tuple[Place, list[SegmentInfo]]]:
+def _whole_frames(path: Path) -> list[Live]:
     """The live frames in a ring file, read past SQLite: pages describe themselves and stand in row order."""
     scan = _Scan()
     with path.open("rb") as file:

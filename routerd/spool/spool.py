@@ -5,20 +5,26 @@ import logging
 import os
 from collections import deque
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from pathlib import Path
 
 from routerd.clock import Clock
-from routerd.conditions import CRITICAL, Conditions
+from routerd.conditions import Conditions
 from routerd.config import SpoolConfig
 from routerd.errors import TransientError
-from routerd.model import NOISE, Draft, Gap, Segment, Stamp, Stream
-from routerd.spool import recovery
+from routerd.model import NOISE, Draft, Segment, Stamp, Stream
+from routerd.spool import recovery, snapshot
+from routerd.spool.faults import Faults
 from routerd.spool.hot import HotFiles, Tail
 from routerd.spool.index import Held, Index
 from routerd.spool.keeper import Keeper, report_disk
+from routerd.spool.memories import Memories
+from routerd.spool.memory import Memory
+from routerd.spool.quarantine import Quarantine
+from routerd.spool.snapshot import SpoolSnapshot
 from routerd.spool.state import State
-from routerd.spool.tally import Counts, Tally
-from routerd.spool.writer import Writer
+from routerd.spool.tally import Tally
+from routerd.spool.timing import Timing
+from routerd.spool.writer import Sealed, Writer
 from routerd.wire import body
 from routerd.wire.batch import pack_segment
 from routerd.wire.codec import Codebook
@@ -26,26 +32,8 @@ from routerd.wire.codec import Codebook
 log = logging.getLogger("routerd.spool")
 
 _SQLITE_PAGE = 4096
-_COMMIT_MARGIN_S = 0.3  # what a slow flash may take for one commit
 _RETRY_S = 2.0  # between attempts on a disk that refuses
 _LATENCIES = 512  # the last segments' times from capture to ack, for the percentiles shown
-
-
-@dataclass(frozen=True, slots=True)
-class SpoolSnapshot:
-    """What the spool holds at one instant. `latencies_ms`: capture to ack of the last segments, sorted."""
-
-    counts: dict[str, Counts]
-    captured_bytes: dict[str, int]
-    in_flight: int
-    hot_segments: int
-    cold_segments: int
-    oldest_waiting_s: float
-    latencies_ms: tuple[int, ...]
-    ring_rows: int
-    ring_free_rows: int
-    flash_bytes: int
-    flash_writes: int
 
 
 class Spool:
@@ -65,14 +53,18 @@ class Spool:
         self._tally = Tally()
         self._files = HotFiles(config.hot_dir, conditions)
         self._state = State(config.data_dir / "state.db")
+        self._timing = Timing(config)
+        self._faults = Faults(self._state, config.data_dir, clock, conditions)
+        self._quarantine = Quarantine(self._state, clock, conditions)
+        self._memories = Memories(config.data_dir, config.hot_dir, clock, self._index, self._faults.damaged)
         self._writer: Writer
         self._keeper: Keeper
         self._tails: dict[str, Tail] = {}
         self._wake = asyncio.Event()
         self._room = asyncio.Event()
-        self._cloud_reachable = True
         self._armed_ns = 0
         self._retry_ns = 0
+        self._has_state = False
         self._latencies_ns: deque[int] = deque(maxlen=_LATENCIES)
         self._locks: list[int] = []
 
@@ -90,22 +82,23 @@ class Spool:
     async def _open(self, dictionaries: Mapping[str, int]) -> None:
         config = self._config
         self._locks = [recovery.take_directory(config, path) for path in (config.data_dir, config.hot_dir)]
-        self._writer = Writer(await self._epoch(), self._files, self._codebook, dictionaries)
-        self._keeper = Keeper(self._index, self._files, self._writer, self._tally, self._clock)
+        epoch = await recovery.begin_run(self._state, self._faults.damaged)
+        self._writer = Writer(epoch, self._files, self._codebook, dictionaries)
+        self._keeper = Keeper(self._index, self._files, self._writer, self._tally, self._clock, self._cannot_wait)
         try:
             await self._open_ring()
         except TransientError as exc:
             self._disk_refused(exc)
-        recovered = recovery.hot_segments(self._files, self._writer, {held.info for held in self._index.cold.values()})
-        for segment in recovered:
-            self._tally.capture(segment.info.stream.source, segment.info.count, 0)
-            self._index.add_hot(Held(segment.info, pack_segment(segment), 0))
+        recovery.take_up_hot(self._files, self._writer, self._index, self._tally, self._clock.stamp())
         self._tails = recovery.tails(self._files, self._writer, [held.info for held in self._index])
         for source in self._tails.keys() - self._cannot_wait:
             pending = self._tails.pop(source).pending  # its line is no longer read: what it had begun ends here
             self.append(source, [Draft(NOISE, pending, pos_kind="truncated")], self._clock.stamp())
             self.cut_tail(source, b"")
-        await self._count_quarantined()
+        try:
+            await self._take_up_state()
+        except TransientError as exc:
+            self._disk_refused(exc)
         self._ready()
 
     # -- capture's side -----------------------------------------------------------------------------------------
@@ -116,10 +109,12 @@ class Spool:
         Returns the first one's sequence number; the others follow it.
         """
         first_seq = self._writer.next_seq(source)
-        self._tally.capture(source, len(drafts), sum(len(draft.data) for draft in drafts))
-        self._take_sealed(self._writer.append(source, drafts, stamp))
-        if due_ns := self._writer.oldest_open().get(source):
-            self._arm(due_ns + self._seal_ns())
+        self._tally.capture(source, len(drafts), sum([len(draft.data) for draft in drafts]))
+        if sealed := self._writer.append(source, drafts, stamp):
+            self._take_sealed(sealed)
+        since_ns = self._writer.open_since_ns(source)
+        if since_ns is not None:
+            self._arm(since_ns + self._timing.seal_ns)
         return first_seq
 
     def has_room(self, source: str) -> bool:
@@ -128,7 +123,7 @@ class Spool:
             return True
         ring = self._keeper.ring
         reserve = ring.rows // 10 if ring else 0
-        return self._index.hot_bytes < self._config.hot_limit_kb << 10 and (ring is None or ring.free_rows > reserve)
+        return not self._timing.is_full(self._index) and (ring is None or ring.free_rows > reserve)
 
     async def room(self, source: str) -> None:
         while not self.has_room(source):
@@ -143,6 +138,25 @@ class Spool:
 
     def cut_tail(self, source: str, masked: bytes) -> None:
         self._files.cut_tail(self._writer.stream(source), self._writer.next_seq(source), masked)
+
+    def memory(self, source: str) -> Memory:
+        """What was captured of a source that can be read again, in earlier runs too. The first call reads its files."""
+        return self._memories.of(source, self._writer)
+
+    async def note(self, source: str, key: str, text: str) -> None:
+        """Keep a small text durably under `key`; "" forgets it. Rare: each costs a few flash pages.
+
+        Raises TransientError when the disk refuses.
+        """
+        await self._state.note(source, key, text)
+
+    async def noted(self, source: str, key: str) -> str:
+        """What `note` kept, or "". Raises TransientError when the disk refuses."""
+        return await self._state.noted(source, key)
+
+    def scratch(self, source: str) -> Path:
+        """A file on the RAM disk for the source's link alone: a restart finds it, a power cut takes it. Not created."""
+        return self._config.hot_dir / f"{source}.scratch"
 
     # -- forward's side -----------------------------------------------------------------------------------------
 
@@ -171,7 +185,7 @@ class Spool:
         readable = {held for held, _ in taken}
         for held in wanted:
             if held not in readable:
-                self._declare(self._keeper.lose(held, "flash.damaged"))
+                self._lose(held, "flash.damaged")
         return taken
 
     def settle(self, held: Held) -> None:
@@ -182,9 +196,11 @@ class Spool:
             self._arm(self._clock.mono_ns())  # the watermark may want writing
         elif held.place is None:
             self._files.remove(*held.key)
-        if held.since_ns:
+        if held.since_ns > 0:
             self._latencies_ns.append(self._clock.mono_ns() - held.since_ns)
         self._tally.upload(held.info)
+        self._faults.told(held.info)
+        self._quarantine.left(held)
         self._make_room_known()
 
     def process(self, stream: Stream, watermark: int) -> None:
@@ -198,16 +214,21 @@ class Spool:
         self._ready()
 
     async def quarantine(self, held: Held, segment: Segment, reason: str) -> None:
-        """The cloud refused this segment by itself: keep it aside, count it, go on. Raises TransientError."""
-        await self._state.quarantine(segment, reason)
+        """The cloud refused this segment by itself: keep it aside, count it, go on. Without room for it there, it goes
+        on waiting here, and is sent again later. Raises TransientError."""
+        if not await self._quarantine.take(held, pack_segment(segment), reason):
+            held.in_flight = False
+            self._arm(self._clock.mono_ns())
+            return
         place = self._index.remove(held)
         if place:
             self._keeper.free(place)
         else:
             self._files.remove(*held.key)
-        self._tally.quarantine(held.info)
-        subject = held.info.stream.source
-        self._conditions.raise_("row.quarantined", subject, f"{reason}: kept aside; ask support", CRITICAL)
+        self._tally.refuse(held.info.stream.source, held.info.count)
+        self._faults.told(held.info)
+        self._memories.forget(held.info, self._writer)
+        self._arm(self._clock.mono_ns())
 
     def use_codec(self, name: str) -> None:
         """Compress new segments with this codec: the cloud reads it, and so do we."""
@@ -215,7 +236,7 @@ class Spool:
 
     def cloud_is(self, *, reachable: bool) -> None:
         """While the cloud is away there is no hurry to seal: fewer, denser segments go to flash at the deadline."""
-        self._cloud_reachable = reachable
+        self._timing.cloud_reachable = reachable
         self._arm(self._clock.mono_ns())
 
     # -- the room's own -----------------------------------------------------------------------------------------
@@ -239,7 +260,9 @@ class Spool:
         for source in list(self._writer.oldest_open()):
             self._take_sealed(self._writer.seal(source))
         try:
-            await self._keeper.spill(list(self._index.hot.values()), self._give_up)
+            await self._keeper.spill(list(self._index.hot.values()), self._lose)
+            await self._memories.commit(self._writer)
+            await self._faults.write()
         except TransientError as exc:
             log.warning("not all could be brought to flash: %s", exc)
         await self._let_go()
@@ -250,156 +273,110 @@ class Spool:
         for fd in self._locks:
             os.close(fd)
         self._locks = []
+        self._memories.close()
 
     def snapshot(self) -> SpoolSnapshot:
-        queued = self._index.queued()
-        for source, count in self._writer.queued().items():
-            queued[source] = queued.get(source, 0) + count
-        counts = self._tally.counts(queued)
-        ring = self._keeper.ring
-        since = [held.since_ns for held in self._index if held.since_ns] + list(self._writer.oldest_open().values())
-        return SpoolSnapshot(
-            counts=counts,
-            captured_bytes={source: self._tally.captured_bytes(source) for source in counts},
-            in_flight=sum(held.info.count for held in self._index if held.in_flight),
-            hot_segments=len(self._index.hot),
-            cold_segments=len(self._index.cold),
-            oldest_waiting_s=(self._clock.mono_ns() - min(since)) / 1e9 if since else 0.0,
-            latencies_ms=tuple(sorted(latency // 1_000_000 for latency in self._latencies_ns)),
-            ring_rows=ring.rows if ring else 0,
-            ring_free_rows=ring.free_rows if ring else 0,
-            flash_bytes=ring.bytes_written if ring else 0,
-            flash_writes=ring.writes if ring else 0,
+        self._faults.look()  # whether somebody removed a damaged file matters when somebody asks
+        return snapshot.take(
+            self._index,
+            self._writer,
+            self._tally,
+            self._keeper.ring,
+            now_ns=self._clock.mono_ns(),
+            latencies_ns=self._latencies_ns,
+            incidents=self._faults.incidents,
         )
 
     async def tend(self) -> None:
         """Do what is due now; `run` calls this at the right times."""
         now_ns = self._clock.mono_ns()
         for source, since_ns in self._writer.oldest_open().items():
-            if since_ns + self._seal_ns() <= now_ns:
+            if since_ns + self._timing.seal_ns <= now_ns:
                 self._take_sealed(self._writer.seal(source))
+        if self._quarantine.unpark():
+            self._ready()
         if now_ns < self._retry_ns:
             return
         try:
-            if self._keeper.ring is None:
-                await self._open_ring()
-                self._ready()
-            group = self._due(now_ns)
-            if group:
-                await self._keeper.spill(group, self._give_up)
-                self.backlog_ready.set()
-                while await self._keeper.merge():
-                    self.backlog_ready.set()  # meanwhile the lanes found everything taken
-            await self._keeper.note_acks()
+            await self._tend_flash(now_ns)
             report_disk(self._conditions, str(self._config.data_dir), None)
         except TransientError as exc:
             self._disk_refused(exc)
-            self._shed_hot()
+            self._keeper.shed(2 * self._timing.hot_limit_bytes, self._lose)
         self._make_room_known()
 
-    def _due(self, now_ns: int) -> list[Held]:
-        """What to commit now: with one segment at its deadline, all that would be due soon goes along."""
-        oldest_ns = self._index.oldest_hot_ns()
-        full = self._index.hot_bytes >= self._config.hot_limit_kb << 10
-        if oldest_ns is None or (oldest_ns + self._safe_ns() > now_ns and not full):
-            return []
-        newest_ns = now_ns - self._safe_ns() // 2
-        everything = full or not self._cloud_reachable
-        return [held for held in self._index.hot.values() if everything or held.since_ns <= newest_ns]
+    async def _tend_flash(self, now_ns: int) -> None:
+        """Raises TransientError when the disk refuses."""
+        if self._keeper.ring is None:
+            await self._open_ring()
+            self._ready()
+        if not self._has_state:
+            await self._take_up_state()
+        group = self._timing.due(self._index, now_ns)
+        if group:
+            await self._keeper.spill(group, self._lose)
+            self.backlog_ready.set()
+            while await self._keeper.merge():
+                self.backlog_ready.set()  # meanwhile the lanes found everything taken
+        await self._keeper.note_acks()
+        if self._faults.due_ns is not None and self._faults.due_ns <= now_ns:
+            await self._faults.write()
+        if self._memories.due_ns is not None and self._memories.due_ns <= now_ns:
+            await self._memories.commit(self._writer)
 
     def _next_due_ns(self) -> int | None:
-        times = [since_ns + self._seal_ns() for since_ns in self._writer.oldest_open().values()]
-        oldest_ns = self._index.oldest_hot_ns()
-        if oldest_ns is not None:
-            times.append(max(oldest_ns + self._safe_ns(), self._retry_ns))
-        if self._keeper.ring is None:
-            times.append(self._retry_ns)
+        wants_disk = None if self._keeper.ring and self._has_state else 0
+        on_flash = (wants_disk, self._timing.commit_ns(self._index), self._faults.due_ns, self._memories.due_ns)
+        times = [since_ns + self._timing.seal_ns for since_ns in self._writer.oldest_open().values()]
+        times += [max(due_ns, self._retry_ns) for due_ns in on_flash if due_ns is not None]
+        if self._quarantine.due_ns is not None:
+            times.append(self._quarantine.due_ns)
         return min(times, default=None)
 
-    def _take_sealed(self, sealed: list[tuple[Segment, Stamp]]) -> None:
-        for segment, since in sealed:
-            self._index.add_hot(Held(segment.info, pack_segment(segment), since.mono_ns))
-            self._arm(since.mono_ns + self._safe_ns())
+    def _take_sealed(self, sealed: list[Sealed]) -> None:
+        for segment in sealed:
+            self._index.add_hot(Held(segment.info, segment.packed, segment.since.mono_ns))
+            self._arm(segment.since.mono_ns + self._timing.safe_ns)
             self.live_ready.set()
-        if self._index.hot_bytes >= self._config.hot_limit_kb << 10:
+        if self._timing.is_full(self._index):
             self._arm(0)
-
-    def _seal_ns(self) -> int:
-        return int(self._config.seal_after_s * 1e9) if self._cloud_reachable else self._safe_ns()
-
-    def _safe_ns(self) -> int:
-        """From a record's last byte to the start of its commit."""
-        margin_s = min(_COMMIT_MARGIN_S, self._config.safe_within_s / 4)
-        return int((self._config.safe_within_s - margin_s) * 1e9)
 
     def _arm(self, due_ns: int) -> None:
         if not self._armed_ns or due_ns < self._armed_ns:
             self._wake.set()
 
-    def _give_up(self, _needed_bytes: int) -> bool:
-        """The last step of the full policy: the oldest segments that nobody is sending become gaps."""
-        group = self._index.evictable(self._cannot_wait)
-        for held in group:
-            self._declare(self._keeper.lose(held, "spool.full"))
-        return bool(group)
-
     def _disk_refused(self, exc: TransientError) -> None:
         self._retry_ns = self._clock.mono_ns() + int(_RETRY_S * 1e9)
         report_disk(self._conditions, str(self._config.data_dir), exc)
 
-    def _shed_hot(self) -> None:
-        """Flash takes nothing and memory is at twice its limit: the oldest hot segments become gaps."""
-        waiting = [held for held in self._index.hot.values() if not held.in_flight]
-        for held in waiting:
-            if self._index.hot_bytes < 2 * self._config.hot_limit_kb << 10:
-                return
-            self._declare(self._keeper.lose(held, "spool.disk"))
-
-    def _declare(self, gap: Gap) -> None:
-        subject = gap.stream.source
-        self._conditions.raise_(
-            "spool.lost", subject, f"records were lost ({gap.cause}): the cloud has been told", CRITICAL
-        )
-        self.append(subject, [body.gap_draft(gap)], self._clock.stamp())
+    def _lose(self, held: Held, cause: str) -> None:
+        """Give a segment up: the cloud is told, a source that can be read again is asked for it again."""
+        gap = self._keeper.lose(held, cause)
+        source = gap.stream.source
+        self._quarantine.left(held)
+        self._memories.forget(held.info, self._writer)
+        seq = self.append(source, [body.gap_draft(gap)], self._clock.stamp())
+        self._faults.lost(gap, self._writer.stream(source), seq)
 
     def _ready(self) -> None:
         self.live_ready.set()
         self.backlog_ready.set()
 
     def _make_room_known(self) -> None:
+        """Whoever waits looks again; nobody else is let through."""
         self._room.set()
-        self._room = asyncio.Event()
-
-    async def _epoch(self) -> int:
-        subject = str(self._state.path)
-        if aside := await asyncio.to_thread(self._state.set_aside_if_damaged):
-            self._conditions.raise_("spool.damaged", subject, f"set aside as {aside}; started afresh", CRITICAL)
-        try:
-            return await self._state.begin_run()
-        except TransientError as exc:
-            report_disk(self._conditions, str(self._config.data_dir), exc)
-            return recovery.emergency_epoch()
+        self._room.clear()
 
     async def _open_ring(self) -> None:
         """Raises TransientError while the disk refuses."""
-        config = self._config
-        path = config.data_dir / "ring.db"
-        self._keeper.ring, found = await recovery.open_ring(path, (config.ring_mb << 20) // _SQLITE_PAGE)
-        for held in recovery.cold_segments(self._index, found):
-            self._tally.capture(held.info.stream.source, held.info.count, 0)
-        for place, _ in found.frames:
-            if not self._index.tenants(place):
-                self._keeper.free(place)  # all of it is held elsewhere, too
-        if found.set_aside:
-            reason = f"{found.damaged_pages} pages were damaged; the file is kept as {found.set_aside}"
-            self._conditions.raise_("spool.damaged", str(path), reason, CRITICAL)
+        now = self._clock.stamp()
+        if aside := await recovery.take_up_ring(self._config, self._keeper, self._index, self._tally, now):
+            self._faults.damaged(aside)
 
-    async def _count_quarantined(self) -> None:
-        try:
-            segments = await self._state.quarantined()
-        except TransientError as exc:
-            report_disk(self._conditions, str(self._config.data_dir), exc)
-            return
-        for segment in segments:
-            self._tally.capture(segment.info.stream.source, segment.info.count, 0)
-            self._tally.quarantine(segment.info)
+    async def _take_up_state(self) -> None:
+        """What earlier runs kept aside, lost and found damaged. Raises TransientError."""
+        await self._faults.open(self._index)
+        for source, refused in (await self._quarantine.open()).items():
+            self._tally.capture(source, refused.records, 0)
+            self._tally.refuse(source, refused.records)
+        self._has_state = True

@@ -1,31 +1,67 @@
-"""The small durable state: how often we started, and what the cloud refused. A few writes a day.
+"""The small durable state: how often we started, what the cloud refused, what was lost, what links noted.
+A few writes a day.
 
 DELETE with `synchronous=EXTRA`: with plain FULL, 43 of 180 simulated power cuts lost the last committed row, because
 the journal's unlink was not synced. The file is opened for each use, so it costs no thread and no memory in between.
 """
 
 import contextlib
-import logging
 import os
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 import aiosqlite
 
-from routerd.errors import CorruptError, PermanentError, TransientError
+from routerd.errors import PermanentError, TransientError
 from routerd.fsio import set_aside
-from routerd.model import Segment
-from routerd.wire.batch import pack_segment, unpack_segments
-
-log = logging.getLogger("routerd.spool")
+from routerd.model import SegmentInfo
 
 SCHEMA_VERSION = 1
 _SCHEMA = """
 CREATE TABLE run (id INTEGER PRIMARY KEY CHECK (id = 1), starts INTEGER NOT NULL);
 INSERT INTO run VALUES (1, 0);
-CREATE TABLE quarantine (id INTEGER PRIMARY KEY, reason TEXT NOT NULL, segment BLOB NOT NULL);
+CREATE TABLE quarantine (
+    id INTEGER PRIMARY KEY, source TEXT NOT NULL, records INTEGER NOT NULL, bytes INTEGER NOT NULL,
+    reason TEXT NOT NULL, segment BLOB NOT NULL
+);
+CREATE TABLE incident (
+    cause TEXT NOT NULL, subject TEXT NOT NULL, times INTEGER NOT NULL, records INTEGER NOT NULL,
+    bytes INTEGER NOT NULL, last_wall_ms INTEGER NOT NULL, epoch INTEGER NOT NULL, seq INTEGER NOT NULL,
+    PRIMARY KEY (cause, subject)
+) WITHOUT ROWID;
+CREATE TABLE note (
+    source TEXT NOT NULL, key TEXT NOT NULL, text TEXT NOT NULL, PRIMARY KEY (source, key)
+) WITHOUT ROWID;
 """
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """What stands in quarantine of one source: segments' records and packed bytes, and why the last one does."""
+
+    records: int
+    packed_bytes: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Incident:
+    """A kind of loss or damage, counted since the spool was made. `cause` is a gap's cause or `spool.damaged`.
+
+    `subject` is a source or a file's name, `bytes` what was lost before compression. `epoch` and `seq` are where the
+    gap record stands that tells the cloud of the last one; 0 if there is none.
+    """
+
+    cause: str
+    subject: str
+    times: int
+    records: int
+    bytes: int
+    last_wall_ms: int
+    epoch: int = 0
+    seq: int = 0
 
 
 def mint_epoch(starts: int) -> int:
@@ -48,22 +84,51 @@ class State:
             [(starts,)] = await database.execute_fetchall("SELECT starts FROM run")
         return mint_epoch(int(starts))
 
-    async def quarantine(self, segment: Segment, reason: str) -> None:
+    async def quarantine(self, info: SegmentInfo, packed: bytes, reason: str) -> None:
         async with self._database() as database:
-            row = (reason, pack_segment(segment))
-            await database.execute("INSERT INTO quarantine (reason, segment) VALUES (?, ?)", row)
+            row = (info.stream.source, info.count, len(packed), reason, packed)
+            query = "INSERT INTO quarantine (source, records, bytes, reason, segment) VALUES (?, ?, ?, ?, ?)"
+            await database.execute(query, row)
             await database.commit()
 
-    async def quarantined(self) -> list[Segment]:
+    async def quarantined(self) -> dict[str, Refused]:
+        """By source, without reading the segments themselves."""
         async with self._database() as database:
-            rows = await database.execute_fetchall("SELECT segment FROM quarantine ORDER BY id")
-        found = []
-        for (packed,) in rows:
-            try:
-                found += unpack_segments(packed)
-            except CorruptError as exc:
-                log.warning("%s: a quarantined segment does not decode any more: %s", self.path, exc)
-        return found
+            query = "SELECT source, sum(records), sum(bytes), reason, max(id) FROM quarantine GROUP BY source"
+            rows = await database.execute_fetchall(query)
+        return {source: Refused(records, size, reason) for source, records, size, reason, _ in rows}
+
+    async def incidents(self) -> list[Incident]:
+        async with self._database() as database:
+            rows = await database.execute_fetchall("SELECT * FROM incident ORDER BY last_wall_ms")
+        return [Incident(*row) for row in rows]
+
+    async def count(self, incidents: Iterable[Incident]) -> None:
+        """Keep these totals in the place of what was kept of the same cause and subject."""
+        async with self._database() as database:
+            query = "INSERT OR REPLACE INTO incident VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+            await database.executemany(query, [astuple(incident) for incident in incidents])
+            await database.commit()
+
+    async def note(self, source: str, key: str, text: str) -> None:
+        """Keep `text` durably; "" forgets the key. Nothing is written that is already so."""
+        async with self._database() as database:
+            if await self._noted(database, source, key) == text:
+                return
+            if text:
+                await database.execute("INSERT OR REPLACE INTO note VALUES (?, ?, ?)", (source, key, text))
+            else:
+                await database.execute("DELETE FROM note WHERE source = ? AND key = ?", (source, key))
+            await database.commit()
+
+    async def noted(self, source: str, key: str) -> str:
+        async with self._database() as database:
+            return await self._noted(database, source, key)
+
+    async def _noted(self, database: aiosqlite.Connection, source: str, key: str) -> str:
+        query = "SELECT text FROM note WHERE source = ? AND key = ?"
+        rows = list(await database.execute_fetchall(query, (source, key)))
+        return str(rows[0][0]) if rows else ""
 
     @contextlib.asynccontextmanager
     async def _database(self) -> AsyncIterator[aiosqlite.Connection]:

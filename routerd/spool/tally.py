@@ -88,8 +88,9 @@ class Tally:
         self._sources[stream.source].uploaded -= done
         self._sources[stream.source].processed += done
 
-    def quarantine(self, info: SegmentInfo, sign: int = 1) -> None:
-        self._sources[info.stream.source].quarantined += sign * info.count
+    def refuse(self, source: str, records: int) -> None:
+        """These records were kept aside, because the cloud refuses them."""
+        self._sources[source].quarantined += records
 
     def lose(self, info: SegmentInfo) -> None:
         """The segment was given up and a gap stands for it."""

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from routerd.model import Draft, Segment, Stamp, Stream
+from routerd.model import Draft, Segment, SegmentInfo, Stamp, Stream
 from routerd.spool.hot import HotFiles
 from routerd.wire import batch, body, codec
 
@@ -28,6 +28,15 @@ class Open:
         return self.first_seq + self.count
 
 
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """A segment that is complete, as it is stored and sent; `since` is when its first record was captured."""
+
+    info: SegmentInfo
+    packed: bytes
+    since: Stamp
+
+
 class Writer:
     """Numbers records, packs them, keeps them in RAM-backed files, compresses them once."""
 
@@ -40,9 +49,9 @@ class Writer:
         self._open: dict[str, Open] = {}
         self._next_seq: dict[str, int] = {}
 
-    def append(self, source: str, drafts: list[Draft], stamp: Stamp) -> list[tuple[Segment, Stamp]]:
-        """Store records; returns what that sealed, each with the time of its first record."""
-        sealed = []
+    def append(self, source: str, drafts: list[Draft], stamp: Stamp) -> list[Sealed]:
+        """Store records; returns what that sealed."""
+        sealed: list[Sealed] = []
         segment = self._open.get(source)
         for draft in drafts:
             if segment and (len(segment.content) + len(draft.data) > SEAL_BYTES or _stepped(segment.head, stamp)):
@@ -65,15 +74,23 @@ class Writer:
             if self._files.append(segment.fd, content[segment.written :]):
                 segment.written = len(segment.content)
 
-    def seal(self, source: str) -> list[tuple[Segment, Stamp]]:
+    def seal(self, source: str) -> list[Sealed]:
         """Compress what the source's open segment holds; nothing if there is none."""
         segment = self._open.pop(source, None)
         if segment is None:
             return []
         self._next_seq[source] = segment.next_seq
-        made = self.compress(segment.stream, segment.first_seq, segment.count, bytes(segment.content))
-        self._files.seal(segment.fd, segment.stream, segment.first_seq, batch.pack_segment(made))
-        return [(made, segment.head)]
+        content = bytes(segment.content)
+        made = self.compress(segment.stream, segment.first_seq, segment.count, content)
+        packed = batch.pack_segment(made)
+        stored_bytes = len(content) if segment.written == len(content) else 0
+        self._files.seal(segment.fd, segment.stream, segment.first_seq, packed, body_bytes=stored_bytes)
+        return [Sealed(made.info, packed, segment.head)]
+
+    def is_stored(self, source: str) -> bool:
+        """Whether the records last appended are in a RAM-backed file: SIGKILL would not lose them."""
+        segment = self._open.get(source)
+        return segment.written == len(segment.content) if segment else not self._files.failing
 
     def compress(self, stream: Stream, first_seq: int, count: int, content: bytes, *, dense: bool = False) -> Segment:
         """A segment from its body, with the source's dictionary and the best codec both sides know."""
@@ -93,9 +110,19 @@ class Writer:
         segment = self._open.get(source)
         return segment.next_seq if segment else self._next_seq.get(source, 1)
 
+    def open_seq(self, source: str) -> int:
+        """The first sequence number that is in no segment yet."""
+        segment = self._open.get(source)
+        return segment.first_seq if segment else self._next_seq.get(source, 1)
+
     def oldest_open(self) -> dict[str, int]:
         """When the first record of each open segment was captured, monotonic ns."""
         return {source: segment.head.mono_ns for source, segment in self._open.items()}
+
+    def open_since_ns(self, source: str) -> int | None:
+        """When the first record of the source's open segment was captured; None if it has none."""
+        segment = self._open.get(source)
+        return segment.head.mono_ns if segment else None
 
     def queued(self) -> dict[str, int]:
         return {source: segment.count for source, segment in self._open.items()}

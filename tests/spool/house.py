@@ -29,10 +29,19 @@ class House:
 
     async def start(self, **changes: object) -> Spool:
         self.config = replace(self.config, **changes)  # type: ignore[arg-type]
+        self.conditions = Conditions(self.clock)  # a process of its own
         self.spool = Spool(self.config, self.clock, self.conditions, BOOK, frozenset({"serial"}))
         self._open.append(self.spool)
         await self.spool.open({})
         return self.spool
+
+    def hot_segments(self) -> list[Path]:
+        """The files that stand for segments on the RAM disk."""
+        return sorted(path for path in self.config.hot_dir.iterdir() if path.suffix in (".open", ".seg"))
+
+    def raised(self) -> set[str]:
+        """The codes of the conditions of now."""
+        return {condition.code for condition in self.conditions.snapshot()}
 
     async def crash(self) -> None:
         """What SIGKILL leaves: files as they are, locks gone."""

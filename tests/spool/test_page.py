@@ -3,12 +3,15 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from routerd.model import Stamp
 from routerd.spool import page
+
+SINCE = Stamp("0f0e0d0c0b0a49088706050403020100", -5_000_000, 1_790_000_000_000, synced=True)
 
 
 @given(st.integers(1, 1 << 60), st.integers(0, 1 << 60), st.binary(max_size=20_000), st.integers(1, 900))
 def test_a_frame_comes_back_from_its_pages_in_any_order(gen: int, oldest: int, segments: bytes, row: int) -> None:
-    packed = page.pack(gen, oldest, segments)
+    packed = page.pack(gen, oldest, segments, SINCE)
     assert len(packed) == page.pages_needed(len(segments)) * page.PAGE_BYTES
     bodies = [packed[at : at + page.PAGE_BYTES] for at in range(0, len(packed), page.PAGE_BYTES)]
     assembler = page.Assembler()
@@ -18,7 +21,7 @@ def test_a_frame_comes_back_from_its_pages_in_any_order(gen: int, oldest: int, s
         assert found is not None
         results.append(assembler.add(row + index, found))
     assert results[:-1] == [None] * (len(bodies) - 1)
-    assert results[-1] == page.Frame(gen, row, len(bodies), oldest, segments)
+    assert results[-1] == page.Frame(gen, row, len(bodies), oldest, SINCE, segments)
 
 
 @given(st.binary(min_size=1, max_size=6000), st.data())

@@ -23,7 +23,7 @@ def packed(first_seq: int, size: int = 100) -> bytes:
 
 
 def firsts(recovered: Recovered) -> list[int]:
-    return [info.first_seq for _, infos in recovered.frames for info in infos]
+    return [info.first_seq for frame in recovered.frames for info in frame.infos]
 
 
 async def filled(path: Path, sizes: Iterable[int]) -> list[Place]:
@@ -36,7 +36,7 @@ async def filled(path: Path, sizes: Iterable[int]) -> list[Place]:
 
 async def reopened(path: Path) -> tuple[list[int], Recovered]:
     ring, recovered = await Ring.open(path, ROWS)
-    contents = await ring.read(place for place, _ in recovered.frames)
+    contents = await ring.read(frame.place for frame in recovered.frames)
     await ring.close()
     segments: list[Segment] = [s for content in contents.values() for s in batch.unpack_segments(content)]
     assert sorted(s.info.first_seq for s in segments) == sorted(firsts(recovered))

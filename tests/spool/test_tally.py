@@ -46,7 +46,7 @@ def test_uploads_and_watermarks_in_any_order_count_each_record_once(
 def test_quarantine_and_loss_have_their_own_places() -> None:
     tally = Tally()
     tally.capture("till", 10, 500)
-    tally.quarantine(info(1, 4))
+    tally.refuse("till", 4)
     tally.lose(info(5, 6))
     assert tally.counts({})["till"] == Counts(10, 0, 0, 0, 4, 6)
     assert tally.captured_bytes("till") == 500

@@ -5,16 +5,22 @@ from dataclasses import dataclass
 # What a ticket may be flagged with.
 VOID, ROLLBACK, PREPAY, COMPLETION = "void", "rollback", "prepay", "completion"
 SUSPENDED, RECALLED, REFUND, OFFLINE = "suspended", "recalled", "refund", "offline"
+TRAINING = "training"
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
     """One line of a ticket. `kind` is `item`, `department`, `fuel`, `tax`, `promotion`, `loyalty` or `other`.
 
-    upc: as the POS writes it, digits only (14 with leading zeros on a Commander), "" where there is none.
-    quantity_milli: thousandths, signed; amount_cents, unit_price_cents: signed as on the ticket.
-    promotions: (id, kind, cents taken off) each. is_void: the line was taken back on the ticket; is_duplicate: the
-    line repeats one of another ticket (a prepay's basket on its completion).
+    number: the POS's or the line's place on the ticket; not unique (a NAXML item and its fee share theirs).
+    upc: the item's code as the POS writes it, digits only (14 with leading zeros on a Commander; check digit or none as
+        the site is set up; a price look-up number where that was keyed), "" where there is none.
+    quantity_milli: thousandths, signed. unit_price_cents: before promotions, unsigned, rounded (fuel's `3.599` is 360).
+    amount_cents: what the line adds to its ticket, signed, with all of `promotions` taken off already.
+    promotions: (id, kind, cents taken off) each, negative where taken back.
+    is_void: the line was taken back on the ticket, or takes one back: a ticket's void lines add up to nothing where the
+        POS writes both (Commander, DVR journal); a NAXML POS cancels a line where it stands.
+    is_duplicate: the line repeats one of another ticket (a prepay's basket on its completion).
     """
 
     number: int
@@ -34,15 +40,22 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """One transaction of a till, normalised.
+    """One transaction of a till, normalised: whatever takes one of the register's running numbers.
 
-    counted_cents: what it adds to the POS's own totals: 0 for one that the POS does not count (void, rollback,
-        suspended, the prepaid half of a prepay); total_cents: what stands on it, None when it has no total.
-    serial: the POS's number of counted tickets where it has one (Commander `trUniqueSN`), number: the register's own
-        running number (`trSeq`, TransactionID, TRAN#); both as text, "" where absent.
-    business_day: ISO date if the record says it, else "". period: `daily:311`, `shift:391` … as the record says it.
-    pos_time: ISO 8601, as the record says it. linked: the ticket this one completes, refunds or recalls, or "".
-    tenders: (kind, cents) each. loyalty: (program, id as masked by the POS) each. age_check: how, or "".
+    kind: `sale`, `refund`, `void`, `payin`, `payout`, `safedrop`, `safeloan`, `nosale`, else the POS's own word in
+        lower case; flags say more (a suspended sale is a `sale`).
+    counted_cents: what it adds to the POS's own totals: 0 for one that the POS does not count (void, suspended,
+        training; on a Commander also a prepay and its rollback, for the completion counts); total_cents: what stands on
+        it, None when it has no total.
+    serial: the Commander's store-wide `trUniqueSN`, on every ticket but a rollback. Two measured days have no hole in
+        it, nor between them. number: the register's own running number (`trSeq`, TransactionID, TRAN#); as text, ""
+        where absent. `trSeq` has no holes on a cashier's register, has some on a pump's, and a rollback repeats its
+        prepay's; holes in TRAN# are the numbers of suspended tickets.
+    cashier: the number, or the name where there is none; of a completion, the one who took the prepay; "" for nobody.
+    business_day: ISO date if the record says it, else "". periods: `daily:311`, `shift:391` … as the record says it.
+    pos_time: ISO 8601, as the record says it. linked: the `number` this one completes, refunds or recalls, or "".
+    tenders: (kind, cents) each, negative where given back. loyalty: (program, id as masked by the POS) each.
+    age_check: how (`skipped`, `manual`, `bypassed` …), or "".
     """
 
     store: str
@@ -69,8 +82,10 @@ class Ticket:
 class Marker:
     """A record that sells nothing but says where a count stands: a cashier's or a period's close.
 
-    kind: `open`, `close` (a cashier's) or `period`. first, last, count: ticket numbers between, as the POS says.
-    total_cents: the sales total the record states, None if it states none.
+    kind: `open`, `close` (a cashier's) or `period`. first, last, count: ticket numbers between, as the POS says (a
+        Commander's count was one less than they are; a NAXML shift's is its customers: sales that complete no prepay).
+    period: the one that was closed, `daily:311`, `cashier:702`. A Commander's document holds each cashier's opening and
+        close twice, and both give the same Marker. total_cents: the sales total the record states, None if none.
     """
 
     store: str
@@ -87,9 +102,10 @@ class Marker:
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """What an envelope says: one end of a period's running totals, or both ends' head facts.
+    """What an envelope says: one end of a period's running totals, and at the start the head's facts.
 
-    side: `start` or `end`. sums: name -> cents (`overallSales`, `insideSales` …).
+    side: `start` or `end`. The end stands in an envelope of its own, which names neither store nor period: it belongs
+    to the start before it. sums: (name, cents) each (`overallSales`, `insideSales` …), () where there are none (NAXML).
     """
 
     side: str
@@ -103,7 +119,7 @@ class Totals:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A record that is neither (a journal line, a price change, a no-sale): kept for its time and register only."""
+    """A record that is neither (a journal line, a price change): kept for its time, register and words only."""
 
     store: str
     register: str

@@ -19,7 +19,7 @@ The wire
 
 * `validate` with `user`, `passwd`, and `otp` where the site wants one: credential.
 * `vtlogpdlist` with `cookie`: periodList.
-* `vtransset` with `cookie`, `period` (1 SHIFT, 2 DAILY) and `filename` (`YYYY-MM-DD.seq` or `current`), or instead of it
+* `vtransset` with `cookie`, `period` (1 SHIFT, 2 DAILY) and `filename` (`YYYY-MM-DD.seq` or `current`), or in its place
   `reptnum` (1 current, 2 last closed, 3 the one before): the `transSet`, `text/xml`.
 * `vtranssetz`, the same: a gzip file, `application/gzip`, without `Content-Encoding`.
 * `releaseCredential` with `cookie`: `<VFI:Response xmlns:VFI="urn:vfi-sapphire:np.domain.2001-07-01"/>`.

@@ -33,7 +33,7 @@ class Troubles:
         self.pause_s = 0.0  # between two pieces of 16 KiB of every answer
         self._any: deque[Trouble] = deque()
         self._documents: deque[Trouble] = deque()
-        self._resumed = asyncio.Event()
+        self._stalled, self._resumed = asyncio.Event(), asyncio.Event()
 
     def unavailable(self, count: int = 1) -> None:
         """The next `count` requests, whatever they ask, are answered 503."""
@@ -49,6 +49,7 @@ class Troubles:
 
     def stall(self, count: int = 1, at: int = 0) -> None:
         """The next `count` period documents stop behind `at` bytes of the body until `resume`."""
+        self._stalled.clear()
         self._resumed.clear()
         self._documents.extend([Trouble("stall", at)] * count)
 
@@ -56,7 +57,13 @@ class Troubles:
         """What stalled goes on."""
         self._resumed.set()
 
+    async def stalled(self) -> None:
+        """Wait until an answer stands still as ordered."""
+        await self._stalled.wait()
+
     async def resumed(self) -> None:
+        """Stand still until `resume`."""
+        self._stalled.set()
         await self._resumed.wait()
 
     def next(self, command: str) -> Trouble | None:

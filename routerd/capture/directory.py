@@ -9,7 +9,7 @@ import fnmatch
 import os
 import re
 import stat
-from collections.abc import Callable
+from collections.abc import Set
 from pathlib import Path
 
 from routerd.capture.listing import Entry, Sight
@@ -32,22 +32,20 @@ class Directory:
         self._path = str(path)
         self._matches = re.compile(fnmatch.translate(pattern), re.IGNORECASE).match
 
-    def look(self, skips: Callable[[str], bool]) -> Sight:
-        """All matching files; of those that `skips` passes over, the names only. Raises OSError.
+    def look(self, known: Set[str], again: Set[str]) -> Sight:
+        """All matching files; sizes and times of those not `known` and of those to be seen `again`. Raises OSError.
 
-        On the shares in use a listing brings sizes and times along, yet asking for them costs a call per file.
-        Symbolic links, directories, FIFOs and devices are not there.
+        A listing costs a call for a hundred names, a size and time a call for each, over the network where the share's
+        listing did not bring them along. Symbolic links, directories, FIFOs and devices are not there.
         """
-        present: set[str] = set()
+        present = set(os.listdir(self._path))
         entries: list[Entry] = []
-        with os.scandir(self._path) as each:
-            for found in each:
-                name = found.name
-                if skips(name):
-                    present.add(name)
-                elif self._matches(name) and (entry := _entry(found)):
-                    present.add(name)
-                    entries.append(entry)
+        for name in present.difference(known) | (present & again):
+            entry = self._entry(name) if name in known or self._matches(name) else None
+            if entry:
+                entries.append(entry)
+            else:
+                present.discard(name)
         return Sight(present, entries, self._begins_a_file_system())
 
     def piece(self, entry: Entry, offset: int) -> bytes:
@@ -64,17 +62,16 @@ class Directory:
         finally:
             os.close(fd)
 
+    def _entry(self, name: str) -> Entry | None:
+        try:
+            seen = os.lstat(os.path.join(self._path, name))
+        except FileNotFoundError:
+            return None
+        except OSError as exc:
+            if exc.errno in SHARE_ERRORS:
+                raise
+            return Entry(name, 0, 0, 0)  # it stands there, and reading it will say what is wrong
+        return Entry(name, seen.st_ino, seen.st_size, seen.st_mtime_ns) if stat.S_ISREG(seen.st_mode) else None
+
     def _begins_a_file_system(self) -> bool:
         return os.stat(self._path).st_dev != os.stat(os.path.join(self._path, os.pardir)).st_dev
-
-
-def _entry(found: os.DirEntry[str]) -> Entry | None:
-    try:
-        seen = found.stat(follow_symlinks=False)
-    except FileNotFoundError:
-        return None
-    except OSError as exc:
-        if exc.errno in SHARE_ERRORS:
-            raise
-        return Entry(found.name, found.inode(), 0, 0)  # it stands there, and reading it will say what is wrong
-    return Entry(found.name, found.inode(), seen.st_size, seen.st_mtime_ns) if stat.S_ISREG(seen.st_mode) else None

@@ -8,7 +8,7 @@ anew is another document, of which only the new records count (`PullInlet.fetch`
 import asyncio
 import random
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Set
 from contextlib import suppress
 from datetime import date, datetime, timedelta
 from functools import partial
@@ -37,7 +37,7 @@ _MOUNT = "mount"  # what is noted durably: the folder is a mount point
 class Disk(Protocol):
     """See `directory.Directory`."""
 
-    def look(self, skips: Callable[[str], bool]) -> Sight: ...
+    def look(self, known: Set[str], again: Set[str]) -> Sight: ...
     def piece(self, entry: Entry, offset: int) -> bytes: ...
 
 
@@ -98,7 +98,7 @@ class FolderTransport:
         inlet = self._inlet
         if inlet is None:
             raise TransientError("share.lost", f"{self._link.path} was not read yet: ask again")
-        sight = await self._look(lambda name: False)
+        sight = await self._look(frozenset(), frozenset())
         days: dict[date, list[Entry]] = {}
         for entry in sorted(sight.entries, key=lambda entry: (entry.mtime_ns, entry.name)):
             days.setdefault(_day(entry.mtime_ns), []).append(entry)
@@ -127,8 +127,7 @@ class FolderTransport:
     async def _round(self, inlet: PullInlet) -> float:
         """Look, read what is ready until the next look is due, return the wait for that. TransientError share.lost."""
         began_s = self._clock()
-        self._listing.turn()
-        sight = await self._look(self._listing.skips)
+        sight = await self._look(self._listing.known, self._listing.turn())
         await self._know_mount(inlet, sight)
         inlet.fine()
         changes = self._listing.see(sight, self._clock())
@@ -147,9 +146,9 @@ class FolderTransport:
             return min(self._link.poll_s, max(self._link.settle_s, SHORT_POLL_S))
         return self._link.poll_s
 
-    async def _look(self, skips: Callable[[str], bool]) -> Sight:
+    async def _look(self, known: Set[str], again: Set[str]) -> Sight:
         try:
-            return await self._ask(partial(self._disk.look, skips))
+            return await self._ask(partial(self._disk.look, known, again))
         except OSError as exc:
             raise self._lost(exc) from exc
 

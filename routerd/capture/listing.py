@@ -5,12 +5,13 @@ turns, so that a look costs the same however many files lie there. The newest ar
 """
 
 import hashlib
+from collections.abc import Set
 from dataclasses import dataclass
 
 from routerd.backoff import Backoff
 
 MAX_DOCUMENT_CHARS = 255  # of a document's name on the wire
-TURNS = 30  # looks until each taken file was looked at again: five minutes of polls at 10 s
+TURNS = 30  # looks in which each taken file is looked at again: five minutes of polls at 10 s
 RECENT = 64  # files taken last: an hour of a busy store's tickets, and any file that is still being added to
 
 
@@ -85,20 +86,23 @@ class Listing:
         self._torn: set[str] = set()  # of these the files that were not whole
         self._wishes: dict[str, _Wish] = {}
         self._anew: set[str] = set()
-        self._turn = 0
+        self._unturned: list[str] = []  # known files whose turn comes yet, and how many each look takes
+        self._share = 0
 
-    def turn(self) -> None:
-        """A look begins."""
-        self._turn = (self._turn + 1) % TURNS
+    def turn(self) -> set[str]:
+        """A look begins: which of the known files it takes the size and time of."""
+        if not self._unturned:
+            self._unturned = list(self._known)
+            self._share = -(-len(self._unturned) // TURNS)
+        cut = max(0, len(self._unturned) - self._share)
+        share = self._unturned[cut:]
+        del self._unturned[cut:]
+        return {*share, *self._recent, *self._torn}
 
-    def skips(self, name: str) -> bool:
-        """May this look pass over the size and time of `name`? Asked from the thread that looks."""
-        return (
-            name in self._known
-            and hash(name) % TURNS != self._turn
-            and name not in self._recent
-            and name not in self._torn
-        )
+    @property
+    def known(self) -> Set[str]:
+        """Files that need not be read unless they changed."""
+        return self._known.keys()
 
     def see(self, sight: Sight, now_s: float) -> Changes:
         """Take in a look that ended at `now_s`."""

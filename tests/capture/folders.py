@@ -3,7 +3,7 @@
 import asyncio
 import errno
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from dataclasses import replace
 from pathlib import Path
 from threading import Event
@@ -68,9 +68,9 @@ class FakeDisk:
         self.pieces: list[tuple[str, int, int]] = []
         self.reading: Callable[[Entry, int], None] = lambda entry, offset: None
 
-    def look(self, skips: Callable[[str], bool]) -> Sight:
+    def look(self, known: Set[str], again: Set[str]) -> Sight:
         self._pass(self.broken)
-        sight = self._real.look(skips)
+        sight = self._real.look(known, again)
         present = sight.present - self.passed_over
         entries = [entry for entry in sight.entries if entry.name in present]
         mounted = sight.mounted if self.mounted is None else self.mounted

@@ -124,7 +124,7 @@ async def test_an_old_file_that_is_rewritten_is_found_within_the_turns(shop: Sho
         looked_at = sum(len(sight.entries) for sight in shop.disk.looks)
         assert looked_at == 400
         shop.write("PJR0.xml", journal(0, 1000), 5000)
-        await shop.polls.rounds(TURNS + 1)
+        await shop.polls.rounds(TURNS + 2)
         assert sale(1000) in inlet.records
         looks = shop.disk.looks[2:]
     assert sum(len(sight.entries) for sight in looks) < len(looks) * 120  # 64 recent ones and a turn's share

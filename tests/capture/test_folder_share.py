@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from routerd.capture.aside import MAX_HANGING
+from routerd.capture.directory import Directory
 from routerd.capture.folder import CONTENDED_FOR_S, FolderTransport
 from routerd.capture.link import Backfill
 from routerd.errors import PermanentError, TransientError
@@ -193,10 +194,8 @@ async def test_a_mount_costs_one_note_and_a_disk_that_refuses_it_stops_nothing(
 
 
 async def test_a_real_mount_point_is_told_from_a_directory(tmp_path: Path) -> None:
-    from routerd.capture.directory import Directory
-
-    assert Directory(Path("/proc"), "*.xml").look(lambda name: False).mounted
-    assert not Directory(tmp_path, "*.xml").look(lambda name: False).mounted
+    assert Directory(Path("/proc"), "*.xml").look(set(), set()).mounted
+    assert not Directory(tmp_path, "*.xml").look(set(), set()).mounted
 
 
 async def test_a_purge_of_taken_files_is_silent(shop: Shop, inlet: FakePullInlet) -> None:

@@ -124,9 +124,9 @@ def _late(held: Iterable[HeldTicket], closed_received_ms: int | None) -> int:
 
 def _status(evidence: Evidence, difference: int | None, lost: Sequence[Missing], late: int) -> str:
     if difference is None:
-        is_running = evidence.start is not None and evidence.end is None
-        # a document without its end is one of an open period, unless the end may be among what it lost
-        return OPEN if is_running and (evidence.closed_received_ms is None or not evidence.missing_records) else UNKNOWN
+        start = evidence.start
+        is_running = start and not start.closed and evidence.end is None and "overallSales" in dict(start.sums)
+        return OPEN if is_running else UNKNOWN
     if difference > 0:
         return OVER
     if difference < 0 or lost or evidence.missing_records:
@@ -209,11 +209,10 @@ def _open_reasons(start: Totals, now_ms: int) -> Iterable[str]:
 
 
 def _unknown_reason(evidence: Evidence) -> str:
-    if evidence.start is None and evidence.end is None:
+    start, end = (side is not None and bool(side.sums) for side in (evidence.start, evidence.end))
+    if start == end:
         return "the source gives no total"
-    if evidence.start is None:
-        return "the totals at the start never arrived"
-    return "the totals at the end never arrived"
+    return f"the totals at the {'end' if start else 'start'} never arrived"
 
 
 def _repeated_serials(counted: Iterable[HeldTicket]) -> Iterable[str]:

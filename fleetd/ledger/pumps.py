@@ -39,7 +39,8 @@ def _completion(
     rollback: HeldTicket, hole: SerialHole | None, tickets: Iterable[HeldTicket], tills: set[str]
 ) -> Missing:
     pumps = {held.ticket.register for held in tickets if held.ticket.serial} - tills
-    named = [found[1] for line in rollback.ticket.lines if (found := PUMP.search(line.description))]
+    fuel = [line for line in rollback.ticket.lines if line.kind == "fuel"]
+    named = [found[1] for line in fuel if (found := PUMP.search(line.description))]
     # pumps are numbered alike, 901, 902 …: the last line's pump has a register even if it sold nothing else
     likely = {pump[0] + named[-1].zfill(len(pump) - 1) for pump in pumps if named}
     after = (hole.start if hole else "") or rollback.ticket.pos_time

@@ -99,7 +99,7 @@ class DayVerdict:
 
 def is_counted(ticket: Ticket) -> bool:
     """Whether the POS counts it, be it at 0.00."""
-    return ticket.total_cents is not None and not ticket.flags & NOT_COUNTED
+    return ticket.counted_cents != 0 or (ticket.total_cents is not None and not ticket.flags & NOT_COUNTED)
 
 
 def money(cents: int) -> str:

@@ -51,9 +51,8 @@ def test_order_repeats_and_late_backlog_disturb_nothing(name: str) -> None:
 def test_each_counted_record_taken_away_is_missed_to_the_cent_and_its_register_named(name: str) -> None:
     evidence = day(name)
     found: Counter[str] = Counter()
-    for place, one in enumerate(evidence.tickets):
-        if not is_counted(one.ticket):
-            continue
+    counted = [(place, one) for place, one in enumerate(evidence.tickets) if is_counted(one.ticket)]
+    for place, one in random.Random(name).sample(counted, 150):
         verdict = judge(without(evidence, place), CLOSED_MS)
         assert verdict.difference_cents == -one.ticket.counted_cents
         assert verdict.status == ("over" if one.ticket.counted_cents < 0 else "short")
@@ -68,10 +67,10 @@ def test_each_counted_record_taken_away_is_missed_to_the_cent_and_its_register_n
             assert int(one.ticket.pos_time[11:13]) in lost.hours
         kind = "till" if one.ticket.register < "900" else "completion" if COMPLETION in one.ticket.flags else "pump"
         found[f"{kind} {'named' if lost.register else 'narrowed'}"] += 1
+    assert found["till named"] > 40
+    assert found["completion named"] > 10
     assert found["till narrowed"] == found["completion narrowed"] == 0
-    assert found["till named"] > 150
-    assert found["completion named"] > 70
-    assert found["pump narrowed"] <= 147  # of 149 and 143: a pump's own numbers are full of holes
+    assert found["pump named"] > 0  # 45 of 292 on both days: a pump's own numbers are full of holes
 
 
 @pytest.mark.parametrize("name", DAYS)
@@ -190,7 +189,9 @@ def test_a_day_made_whole_long_after_its_close_is_late() -> None:
 
 
 def test_a_running_day_is_open_and_one_forgotten_says_so() -> None:
-    evidence = replace(day(DAYS[0]), end=None, closed_received_ms=None)
+    whole = day(DAYS[0])
+    assert whole.start
+    evidence = replace(whole, start=replace(whole.start, closed=""), end=None, closed_received_ms=None)
     opened_ms = 1_784_095_506_000  # 2026-07-15T02:05:06-04:00
     verdict = judge(evidence, opened_ms + 20 * HOUR_MS)
     assert (verdict.status, verdict.pos_cents, verdict.difference_cents) == ("open", None, None)
@@ -203,7 +204,7 @@ def test_without_totals_nothing_is_proven() -> None:
     for evidence, reason in (
         (replace(whole, start=None, end=None), "the source gives no total"),
         (replace(whole, start=None), "the totals at the start never arrived"),
-        (replace(whole, end=None, missing_records=1), "the totals at the end never arrived"),
+        (replace(whole, end=None), "the totals at the end never arrived"),
     ):
         verdict = judge(evidence, CLOSED_MS)
         assert verdict.status == "unknown"
@@ -224,7 +225,7 @@ def test_a_periods_own_close_can_state_the_total() -> None:
 
 def test_one_side_short_says_which() -> None:
     evidence = day(DAYS[0])
-    verdict = judge(without(evidence, where(evidence, register="903", kind="network sale", serial="305105")), CLOSED_MS)
+    verdict = judge(without(evidence, where(evidence, register="903", serial="305105")), CLOSED_MS)
     assert verdict.reasons == ("short by 81.40", "outside short by 81.40")
     assert verdict.missing[0].side == "outside"
 

@@ -1,0 +1,142 @@
+"""The periods a Verifone site controller lists, and which of them to read. Pure.
+
+A closed period is named by its kind and the controller's file name, `daily/2026-07-16.311`: the business day it counts
+for and its number, which counts closings and never goes back unless the controller was reloaded.
+Source: "Site Controller URL Reference Guide" 2.00.01 (Verifone, 2016), vtlogpdlist; a genuine answer of 92 entries.
+"""
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from routerd.errors import PermanentError
+
+CODES = {"shift": "1", "daily": "2"}  # kind -> the controller's period (URL Reference Guide, vtransset)
+CURRENT = "current"
+MAX_WISH_DAYS = 400  # a controller keeps about 91 days; the bound keeps a mistyped year from filling memory
+_KINDS = {code: kind for kind, code in CODES.items()}
+_PART = re.compile(
+    rb"<(?:[\w.-]+:)?(periodInfo|period|reportParameter)\b([^<>]*)>([^<]*)"  # one pass: a list cannot make it slow
+)
+_SYSID = re.compile(rb"""\bsysid\s*=\s*["'](\d+)["']""")
+_FILE_NAME = re.compile(r"(\d{4}-\d{2}-\d{2})\.(\d{1,9})", re.A)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Period:
+    """A closed period. Ordered by day, then number."""
+
+    day: str
+    number: int
+    kind: str
+    file_name: str
+
+    @property
+    def name(self) -> str:
+        return f"{self.kind}/{self.file_name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What a POS has for a wish: closed periods, oldest first, and days without any."""
+
+    present: tuple[Period, ...]
+    absent: tuple[str, ...]
+
+
+def period(kind: str, file_name: str) -> Period | None:
+    """None for `current` and for names that are none of ours: they would go into a request."""
+    found = _FILE_NAME.fullmatch(file_name)
+    return Period(found[1], int(found[2]), kind, file_name) if found and kind in CODES else None
+
+
+def named(name: str) -> Period | None:
+    """The period called `daily/2026-07-16.311`, None if that is no name of one."""
+    kind, _, file_name = name.partition("/")
+    return period(kind, file_name)
+
+
+def listed(body: bytes) -> tuple[Period, ...]:
+    """The closed periods in a `periodList`, oldest first, whatever its order."""
+    found = set()
+    kind = ""
+    for part, attributes, text in _PART.findall(body):
+        if part == b"periodInfo":
+            kind = ""
+        elif part == b"period" and (sysid := _SYSID.search(attributes)):
+            kind = _KINDS.get(sysid[1].decode(), "")
+        elif b"period" in attributes:
+            kind = _KINDS.get(text.strip().decode("ascii", "replace"), kind)
+        elif b"filename" in attributes and (closed := period(kind, text.strip().decode("ascii", "replace"))):
+            found.add(closed)
+    return tuple(sorted(found))
+
+
+def newest(periods: Iterable[Period], kind: str) -> Period | None:
+    return max((each for each in periods if each.kind == kind), default=None)
+
+
+def due(
+    periods: Iterable[Period],
+    kinds: tuple[str, ...],
+    taken: Callable[[str], bool],
+    *,
+    catch_up_days: int,
+    all_days: bool = False,
+) -> list[Period]:
+    """What is to be read without being asked, oldest first; of one day, the kind configured first comes first.
+
+    Per kind: what is newer than the newest that was taken. Where none was, or with `all_days` (the numbering began
+    anew), what was not taken of the last `catch_up_days`, at least one, up to the newest in the list: the router's clock
+    may be wrong.
+    """
+    chosen = []
+    for kind in kinds:
+        closed = sorted(each for each in periods if each.kind == kind)
+        last = max((each for each in closed if taken(each.name)), default=None)
+        if last and not all_days:
+            chosen += [each for each in closed if each > last]
+        elif closed:
+            since = _days_before(closed[-1].day, max(1, catch_up_days))
+            chosen += [each for each in closed if each.day > since and not taken(each.name)]
+    return sorted(chosen, key=lambda each: (each.day, kinds.index(each.kind), each.number))
+
+
+def choose(periods: Iterable[Period], kinds: tuple[str, ...], first: str, last: str) -> Choice:
+    """What there is for the business days `first`..`last`.
+
+    Raises PermanentError backfill.bad_range, and backfill.beyond_window where the list has no day of the wish.
+    """
+    wished = days(first, last)
+    ours = [each for each in periods if each.kind in kinds]
+    present = sorted(
+        (each for each in ours if first <= each.day <= last),
+        key=lambda each: (each.day, kinds.index(each.kind), each.number),
+    )
+    if not present:
+        kept = f"its closed days are {min(ours).day} to {max(ours).day}" if ours else "it lists no closed day"
+        raise PermanentError("backfill.beyond_window", f"the POS has nothing of {first} to {last}: {kept}")
+    found = {each.day for each in present}
+    return Choice(tuple(present), tuple(day for day in wished if day not in found))
+
+
+def days(first: str, last: str) -> list[str]:
+    """The days `first`..`last` (ISO dates), both included. PermanentError backfill.bad_range."""
+    try:
+        begin, end = date.fromisoformat(first), date.fromisoformat(last)
+    except ValueError as exc:
+        raise PermanentError("backfill.bad_range", f"{first} to {last}: days are written 2026-07-16") from exc
+    count = (end - begin).days + 1
+    if not 0 < count <= MAX_WISH_DAYS or (begin.isoformat(), end.isoformat()) != (first, last):
+        message = f"{first} to {last}: name the earlier day first, at most {MAX_WISH_DAYS} days, as 2026-07-16"
+        raise PermanentError("backfill.bad_range", message)
+    return [(begin + timedelta(days=each)).isoformat() for each in range(count)]
+
+
+def _days_before(day: str, days: int) -> str:
+    """The day `days` before `day`; a day that the calendar does not know counts as its text, so nothing precedes it."""
+    try:
+        return (date.fromisoformat(day) - timedelta(days=days)).isoformat()
+    except (ValueError, OverflowError):
+        return ""

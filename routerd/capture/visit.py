@@ -1,0 +1,198 @@
+"""A stay at a controller's CGI: at most one cookie, got when it is needed, given back at the end.
+
+Invariants: a controller has five cookies for everybody, so there is never a second one of ours: it is kept on the RAM
+disk before its first use, so that a restarted daemon goes on with it; a login that was refused is not sent again
+(`login.Gate`); an answer counts only if its root is the one asked for.
+"""
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from routerd.capture import cgi, periods
+from routerd.capture.cgi import Fault, Meaning
+from routerd.capture.controller import Answer, Controller
+from routerd.capture.link import PullInlet
+from routerd.capture.login import Gate, Login
+from routerd.errors import PermanentError, RouterdError, TransientError
+from routerd.fsio import write_atomically
+
+log = logging.getLogger("routerd.capture.commander")
+
+CERTIFICATE = "certificate"  # the note's key
+_PAGE = Fault(Meaning.EXPIRED, "it shows its login page")
+_WORDS_CHARS = 120  # of the controller's words, for people
+_SILENT = Fault(Meaning.OTHER, "it answers something else than was asked for")
+
+
+class FaultError(TransientError):
+    """The controller answered with a fault that is not about the cookie."""
+
+    def __init__(self, place: str, cmd: str, fault: Fault) -> None:
+        code = {
+            Meaning.BUSY: "pos.busy",
+            Meaning.CONTENDED: "pos.busy",
+            Meaning.DENIED: "pos.not_permitted",
+            Meaning.UNKNOWN: "pos.not_permitted",
+            Meaning.ABSENT: "pos.document_absent",
+        }.get(fault.meaning, "pos.fault")
+        remedy = ": let the POS's user view transaction logs" if code == "pos.not_permitted" else ""
+        super().__init__(code, f"{place} answers {cmd} with a fault ({fault.words}){remedy}")
+        self.meaning = fault.meaning
+
+
+class Visit:
+    """`begin` once, `trust` before each round of requests, `leave` in the end."""
+
+    def __init__(self, controller: Controller, gate: Gate, inlet: PullInlet) -> None:
+        self._controller = controller
+        self._gate = gate
+        self._inlet = inlet
+        self._cookie = ""
+        self._asks_plain = False  # this controller has no vtranssetz, or not for this user
+
+    async def begin(self) -> None:
+        """Raises TransientError when the disk refuses."""
+        await self._gate.begin()
+
+    async def trust(self) -> None:
+        """Know the certificate: the one noted, or on first use the one shown now. Forgetting the note accepts another.
+
+        Raises what `Controller.certificate` does, TransientError when the disk refuses.
+        """
+        noted = await self._inlet.noted(CERTIFICATE)
+        if not noted:
+            noted = await self._controller.certificate()
+            await self._inlet.note(CERTIFICATE, noted)
+        if noted != self._controller.pin:
+            self._controller.pin = noted
+            self._cookie = self._kept()
+
+    async def listed(self) -> tuple[periods.Period, ...]:
+        """The closed periods the controller has, oldest first. Raises as `_answer` does."""
+        async with self._answer(cgi.PERIOD_LIST, "vtlogpdlist") as answer:
+            body = await answer.small()
+        if renewed := cgi.cookie(body):
+            self._keep(renewed)
+        return periods.listed(body)
+
+    @asynccontextmanager
+    async def document(self, kind: str, file_name: str) -> AsyncIterator[Answer]:
+        """A period's document, gzip where the controller has it. Raises as `_answer` does."""
+        wish = {"period": periods.CODES[kind], "filename": file_name}
+        async with AsyncExitStack() as stack:
+            if not self._asks_plain:
+                try:
+                    yield await stack.enter_async_context(self._answer(cgi.DOCUMENT, "vtranssetz", **wish))
+                    return
+                except FaultError as fault:
+                    if fault.meaning not in (Meaning.UNKNOWN, Meaning.DENIED):
+                        raise
+                    self._asks_plain = True
+            yield await stack.enter_async_context(self._answer(cgi.DOCUMENT, "vtransset", **wish))
+
+    async def leave(self) -> None:
+        """Give the cookie back, if there is one. Raises RouterdError, and it stays kept for the next start."""
+        if self._cookie:
+            async with self._controller.ask("releaseCredential", cookie=self._cookie) as answer:
+                await answer.small()
+            self._forget()
+
+    @asynccontextmanager
+    async def _answer(self, root: str, cmd: str, **params: str) -> AsyncIterator[Answer]:
+        """An answer with that root. A cookie that ran out costs one login; one that is refused right after it does not.
+
+        Raises FaultError, PermanentError pos.auth_failed | pos.login_file | pos.not_a_commander, TransientError
+        pos.session_lost, and what `Controller.ask` raises.
+        """
+        fault = _PAGE
+        was_kept = True
+        while was_kept:
+            was_kept = bool(self._cookie)
+            cookie = self._cookie or await self._login()
+            async with self._controller.ask(cmd, cookie=cookie, **params) as answer:
+                if answer.root == root and not answer.is_page:
+                    yield answer
+                    return
+                fault = await self._fault(answer)
+            if fault.meaning not in (Meaning.EXPIRED, Meaning.REFUSED):
+                raise FaultError(self._controller.place, cmd, _told(fault, cookie))
+            if fault is _PAGE:  # it may still count as in use
+                await self.leave()
+            self._forget()
+        message = f"{self._controller.place} took the login, and then {cmd} says: {_told(fault, cookie).words}"
+        raise TransientError("pos.session_lost", message)
+
+    async def _login(self) -> str:
+        login = await self._gate.login()
+        params = {"user": login.user, "passwd": login.password}
+        if login.otp:
+            params["otp"] = login.otp
+        try:
+            async with self._controller.ask("validate", **params) as answer:
+                body = await answer.small()
+                cookie = cgi.cookie(body) if answer.root == cgi.CREDENTIAL and not answer.is_page else ""
+                fault = None if cookie else await self._fault(answer, body)
+        except TransientError as lost:
+            if lost.code != "pos.cut":
+                raise
+            message = f"{self._controller.place} left a login unanswered: the next one waits"
+            raise TransientError(
+                "pos.busy", message
+            ) from lost  # what came of it is not known: never in quick succession
+        if fault:
+            raise await self._turned_away(login, fault, body)
+        self._keep(cookie)
+        await self._gate.accept()
+        return cookie
+
+    async def _turned_away(self, login: Login, fault: Fault, body: bytes) -> RouterdError:
+        """Only what is plainly not about the login may be tried again."""
+        place = self._controller.place
+        words = _told(fault, login.password, login.otp).words
+        if fault.meaning is Meaning.CONTENDED:
+            message = f"{place} has every cookie in use ({words}): find the other programs that poll it"
+            return TransientError("source.contended", message)
+        if fault.meaning is Meaning.BUSY:
+            return TransientError("pos.busy", f"{place} is busy ({words}): it is asked less often")
+        if fault is _PAGE and not cgi.asks_for_login(body):
+            return PermanentError("pos.not_a_commander", f"{place} answers a login with a page: check host and port")
+        return await self._gate.refuse(login, words)
+
+    async def _fault(self, answer: Answer, body: bytes = b"") -> Fault:
+        if answer.is_page:
+            return _PAGE
+        if not answer.head:
+            raise TransientError("pos.cut", f"{self._controller.place} answered nothing")
+        if not answer.root:
+            what = f"{self._controller.place} answers no XML, so it is no Commander: check host and port"
+            raise PermanentError("pos.not_a_commander", what)
+        return cgi.fault(body or await answer.small()) or _SILENT
+
+    def _keep(self, cookie: str) -> None:
+        self._cookie = cookie
+        content = f"{self._controller.place} {self._controller.pin}\n{cookie}\n"
+        try:
+            write_atomically(self._inlet.scratch, content.encode())  # RAM: no wait
+        except OSError as exc:  # a crash would leave one cookie in use until it runs out; the data matter more
+            log.warning("%s: %s: the cookie is not kept for a restart", self._inlet.scratch, exc.strerror)
+
+    def _kept(self) -> str:
+        """The cookie of an earlier run at this very controller."""
+        try:
+            whose, _, cookie = self._inlet.scratch.read_text("ascii").partition("\n")
+        except (OSError, UnicodeDecodeError):
+            return ""
+        return cookie.strip() if whose == f"{self._controller.place} {self._controller.pin}" else ""
+
+    def _forget(self) -> None:
+        self._cookie = ""
+        self._inlet.scratch.unlink(missing_ok=True)
+
+
+def _told(fault: Fault, *secrets: str) -> Fault:
+    """For people: what the controller says may quote what it was sent."""
+    words = fault.words
+    for secret in secrets:
+        words = words.replace(secret, "…") if secret else words
+    return Fault(fault.meaning, words[:_WORDS_CHARS])

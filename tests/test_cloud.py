@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import gzip
 import hashlib
 import ssl
 from collections.abc import AsyncIterator
@@ -77,6 +78,8 @@ async def test_a_request_says_who_and_what_and_only_to_our_cloud(server: Server,
     digest = base64.b64encode(hashlib.sha256(b"body").digest()).decode()
     assert request.headers["Content-Digest"] == f"sha-256=:{digest}:"
     assert request.headers["Routerd-Protocol"] == "1.0"
+    assert request.headers["Content-Type"] == "application/msgpack"
+    assert not {"Accept", "Accept-Encoding"} & set(request.headers)
 
 
 async def test_a_certificate_of_another_ca_is_interception_and_nothing_is_sent(
@@ -101,6 +104,15 @@ async def test_a_redirect_is_never_followed(server: Server, key: KeyFile) -> Non
 async def test_an_endless_page_is_cut(server: Server, key: KeyFile) -> None:
     server.response = web.Response(body=b"<html>" * 1_000_000)
     assert await ask(server, key) == (Reaction.CAPTIVE, "cloud.captive")
+
+
+async def test_a_compressed_page_is_not_unpacked(server: Server, key: KeyFile) -> None:
+    server.response = web.Response(body=gzip.compress(bytes(50_000_000)), headers={"Content-Encoding": "gzip"})
+    cloud = Cloud(f"https://127.0.0.1:{server.port}", server.folder / "ca.pem", key, 5.0)
+    reply = await cloud.post("/v1/ingest", b"")
+    await cloud.close()
+    assert reply.meaning.reaction is Reaction.CAPTIVE
+    assert len(reply.body) < 100_000
 
 
 async def test_silence_times_out(server: Server, key: KeyFile) -> None:

@@ -106,7 +106,7 @@ class Flow:
             chunk = b""
         if not chunk:
             self._stop(full=False)
-        elif self._take(chunk):
+        elif self._take(chunk) and self._coalesce_s:  # else the reader stands as it did: most reads are a socket's
             self._again(len(chunk))
 
     def _again(self, taken: int) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import socket
+from collections.abc import Callable
 
 import pytest
 
@@ -43,6 +44,29 @@ async def test_a_wake_up_without_bytes_is_slept_through() -> None:
         await inlet.captured(b"ticket")
         there.close()
         assert await asyncio.wait_for(task, 10) is None
+
+
+async def test_a_socket_is_registered_once_however_often_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    loop = asyncio.get_running_loop()
+    registered: list[int] = []
+    add_reader = loop.add_reader
+
+    def counted(fd: int, callback: Callable[..., object]) -> None:
+        registered.append(fd)
+        add_reader(fd, callback)
+
+    monkeypatch.setattr(loop, "add_reader", counted)
+    inlet = FakeInlet()
+    here, there = socket.socketpair()
+    here.setblocking(False)
+    with here, there:
+        task = asyncio.create_task(Flow(here.fileno(), inlet.open("pos")).run(inlet))
+        for count in range(1, 6):
+            there.send(b"ticket")
+            await inlet.captured(b"ticket" * count)
+        there.close()
+        assert await asyncio.wait_for(task, 10) is None
+        assert registered.count(here.fileno()) == 1
 
 
 async def test_a_drain_ends_though_the_other_side_does_not() -> None:

@@ -14,9 +14,11 @@ from dataclasses import dataclass, field, replace
 
 from fleetd.decode.amounts import cents, milli
 from fleetd.ledger.base import PREPAY, RECALLED, REFUND, SUSPENDED, VOID, Decoded, Line, Ticket
+from routerd.errors import CorruptError
 from routerd.tlog import DIALECTS
 
 MAX_LINE_BYTES = 128  # twice what a register prints with its stamp; what is longer is no line, and slow to match
+LOOK_BACK_LINES = 200  # for the line that another takes back: the longest ticket seen has 8
 
 _MARK = re.compile(rb"\x1bc0\x01(?:\x1b!.)?|\n", re.DOTALL)
 _STAMPED = re.compile(r"(?:\d\d/){2}\d\d \d\d?:\d\d:\d\d(?: ?[AP]M)? +(\d+) (.*)")
@@ -47,7 +49,10 @@ class _Roll:
 
 
 def read(data: bytes) -> tuple[Decoded, ...]:
-    """A Ticket for each footer or suspension in the frame. The line names no store."""
+    """A Ticket for each footer or suspension in the frame. The line names no store.
+
+    Raises CorruptError `decode.missing` for lines sold without a total: what printed it was lost.
+    """
     return tuple(_ticket(piece) for piece in _tickets(data))
 
 
@@ -92,6 +97,8 @@ def _ticket(piece: bytes) -> Ticket:
     if kind == "refund":
         roll.flags.add(REFUND)
     sells = kind not in _OTHERWISE and not roll.flags & {VOID, SUSPENDED}
+    if sells and roll.lines and roll.total_cents is None:
+        raise CorruptError("decode.missing", "a ticket that sells has no TOTAL")
     return Ticket(
         store="",
         register=roll.register,
@@ -163,7 +170,7 @@ def _sell(roll: _Roll, found: re.Match[str]) -> None:
 
 def _take_back(lines: list[Line], description: str, amount: int) -> None:
     """Mark the latest line that the one now printed takes back."""
-    for i in range(len(lines) - 1, -1, -1):
+    for i in reversed(range(max(0, len(lines) - LOOK_BACK_LINES), len(lines))):
         line = lines[i]
         if not line.is_void and (line.description, line.amount_cents) == (description, amount):
             lines[i] = replace(line, is_void=True)

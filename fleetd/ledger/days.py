@@ -52,7 +52,7 @@ def judge(evidence: Evidence, now_ms: int) -> DayVerdict:
         unproven = tuple(one for one in lost if not one.is_proven)
         lost = tuple(one for one in lost if one.is_proven)
     elif difference is not None and difference < 0:
-        lost = _with_side(lost, sides) or (_edge_loss(counted, sides),)
+        lost = _of_short_day(lost, counted, sides)
     late = _late(held, evidence.closed_received_ms)
     status = _status(evidence, difference, lost, late)
     day, period = _day_and_period(evidence, held)
@@ -161,18 +161,22 @@ def _sides(evidence: Evidence, counted: Iterable[HeldTicket]) -> dict[str, int]:
     return {side: sums[side] - cents for side, cents in said.items() if cents is not None}
 
 
-def _with_side(lost: Sequence[Missing], sides: Mapping[str, int]) -> tuple[Missing, ...]:
+def _of_short_day(
+    lost: Sequence[Missing], counted: Sequence[HeldTicket], sides: Mapping[str, int]
+) -> tuple[Missing, ...]:
+    """The losses with the side they must be of, and one more for a side whose money none of them can explain."""
     short = [side for side, cents in sides.items() if cents < 0]
-    side = short[0] if len(short) == 1 else ""
-    return tuple(one if one.side else replace(one, side=side) for one in lost)
+    if len(short) == 1:
+        lost = [one if one.side else replace(one, side=short[0]) for one in lost]
+    told = {one.side for one in lost}
+    unexplained = [] if "" in told else [side for side in short or [""] if side not in told]
+    return (*lost, *(_edge_loss(counted, side) for side in unexplained))
 
 
-def _edge_loss(counted: Iterable[HeldTicket], sides: Mapping[str, int]) -> Missing:
+def _edge_loss(counted: Iterable[HeldTicket], side: str) -> Missing:
     """Money is missing and no number is: it was before the first or after the last ticket that arrived."""
-    short = [side for side, cents in sides.items() if cents < 0]
-    registers = sorted({held.ticket.register for held in counted if short != ["outside"] or held.ticket.is_outside})
-    side = short[0] if len(short) == 1 else ""
-    return Missing("", "", "", 0, "", "", (), tuple(registers), side, BY_MONEY)
+    registers = {held.ticket.register for held in counted if not side or (side == "outside") == held.ticket.is_outside}
+    return Missing("", "", "", 0, "", "", (), tuple(sorted(registers)), side, BY_MONEY)
 
 
 def _reasons(

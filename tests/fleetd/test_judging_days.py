@@ -104,6 +104,35 @@ def test_two_losses_that_cancel_out_are_no_complete_day() -> None:
     assert [(lost.register, lost.first, lost.last) for lost in verdict.missing] == [("101", "1014454", "1014454")]
 
 
+@pytest.mark.parametrize("name", DAYS)
+def test_many_losses_at_once_are_counted_and_no_register_is_named_wrongly(name: str) -> None:
+    evidence = day(name)
+    serials = sorted((int(one.ticket.serial), place) for place, one in enumerate(evidence.tickets) if one.ticket.serial)
+    chance = random.Random(name)
+    for _ in range(40):
+        gone = [place for _, place in chance.sample(serials[1:-1], 6)]
+        lost = Counter(evidence.tickets[place].ticket.register for place in gone)
+        verdict = judge(without(evidence, *gone), CLOSED_MS)
+        named: Counter[str] = Counter()
+        for one in verdict.missing:
+            named[one.register] += one.count
+        assert sum(named.values()) == len(gone)
+        assert named["101"] == lost["101"]
+        del named[""]
+        assert not named - lost
+
+
+def test_a_side_whose_money_no_hole_explains_is_told_beside_those_that_are() -> None:
+    evidence = day(DAYS[1])
+    gone = where(evidence, number="9016110"), where(evidence, number="1014725")  # the last serial, and a till's
+    missing = judge(without(evidence, *gone), CLOSED_MS).missing
+    assert [(one.register, one.side, one.seen_by) for one in missing] == [
+        ("101", "inside", "number and serial"),
+        ("", "outside", "money"),
+    ]
+    assert set(missing[1].candidates) == {str(pump) for pump in range(901, 909)}
+
+
 def test_an_outage_of_hours_names_every_till_ticket_and_counts_the_pumps_tickets() -> None:
     evidence = day(DAYS[0])
     gone = [n for n, one in enumerate(evidence.tickets) if "T12" <= one.ticket.pos_time[10:13] <= "T14"]

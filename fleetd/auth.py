@@ -18,7 +18,8 @@ _NO_HASH = bytes(32)  # compared when the device is unknown, so that both refusa
 
 @dataclass(frozen=True, slots=True)
 class Inbound:
-    """What of a request can prove who sent it. `headers` is case-insensitive."""
+    """What of a request can prove who sent it, read before its body. `headers` is case-insensitive; `content_sha256` is
+    what the request says of its body, which is held to it later."""
 
     method: str
     authority: str
@@ -28,7 +29,7 @@ class Inbound:
 
 
 class Authenticator(Protocol):
-    """Called on the judging thread after the digest held: it may read the store."""
+    """Called on the judging thread, before the body is read: it may read the store."""
 
     def authenticate(self, inbound: Inbound) -> str:
         """The id of the device that sent this. Raises Refusal: 401 `key_unknown`, 403 `device_disabled`."""
@@ -63,7 +64,8 @@ def secret_hash(secret: str) -> bytes:
     return hashlib.sha256(secret.encode("utf-8", "surrogateescape")).digest()
 
 
-def mint(device_id: str, now_ms: int) -> tuple[Device, str]:
+def mint(device_id: str, now_ms: int, store: str = "", timezone: str = "") -> tuple[Device, str]:
     """A new device and the one line of its key file, which is kept nowhere else."""
     secret = secrets.token_urlsafe(_SECRET_BYTES)
-    return Device(device_id, ACTIVE, now_ms, secret_hash(secret)), f"{device_id}.{secret}"
+    device = Device(device_id, ACTIVE, now_ms, secret_hash(secret), store or device_id, timezone)
+    return device, f"{device_id}.{secret}"

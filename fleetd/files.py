@@ -36,6 +36,11 @@ class Folder:
         return self.root / "fleet.db"
 
     @property
+    def ledger(self) -> Path:
+        """The book: derived from the database, written anew when it is missing."""
+        return self.root / "ledger.db"
+
+    @property
     def lock(self) -> Path:
         return self.root / "fleetd.lock"
 

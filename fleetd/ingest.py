@@ -12,6 +12,7 @@ from aiohttp import hdrs, web
 from fleetd.auth import Authenticator, Inbound
 from fleetd.http import BUSY_RETRY_S, check_protocol
 from fleetd.judge import affordable, judge
+from fleetd.ledger.desk import Desk
 from fleetd.refusal import Refusal
 from fleetd.store import Delivery, Receipt
 from fleetd.writer import Writer
@@ -29,9 +30,11 @@ _DIGEST_PREFIX, _DIGEST_SUFFIX = "sha-256=:", ":"
 class Ingest:
     """The handler. Hashing, decoding and reading keys happen on `judging`, a pool of one thread."""
 
-    def __init__(self, authenticator: Authenticator, writer: Writer, codebook: Codebook, judging: Executor) -> None:
+    def __init__(
+        self, authenticator: Authenticator, intake: tuple[Writer, Desk], codebook: Codebook, judging: Executor
+    ) -> None:
         self._authenticator = authenticator
-        self._writer = writer
+        self._writer, self._desk = intake
         self._codebook = codebook
         self._judging = judging
         self._bodies_bytes = 0
@@ -40,33 +43,46 @@ class Ingest:
         """Raises Refusal and TransientError; answers only after the commit."""
         size = _check_shape(request)
         check_protocol(request.headers)
+        loop = asyncio.get_running_loop()
+        device, digest = await loop.run_in_executor(self._judging, self._sender, request)
         if self._bodies_bytes + size > MAX_BODIES_BYTES:
             raise TransientError("cloud.busy", "too many uploads at once", retry_after_s=BUSY_RETRY_S)
-        receipt = await asyncio.wrap_future(await self._queued(request, size))
-        answer = batch.Answer(receipt.acks, receipt.processed, self._codebook.codecs, self._codebook.dictionary_ids)
+        receipt = await asyncio.wrap_future(await self._queued(request, size, (device, digest)))
+        touched = [stream for stream, _ in receipt.processed]
+        word = await loop.run_in_executor(self._judging, self._desk.word, device, touched)
+        spoken = (self._codebook.codecs, self._codebook.dictionary_ids)
+        answer = batch.Answer(receipt.acks, word.processed, *spoken, word.orders)
         return web.Response(body=batch.pack_answer(answer), content_type=MEDIA_TYPE)
 
-    async def _queued(self, request: web.Request, size: int) -> "Future[Receipt]":
+    def _sender(self, request: web.Request) -> tuple[str, bytes]:
+        """On the judging thread: the device, and what its body must hash to."""
+        digest = _declared_digest(request.headers.get("Content-Digest", ""))
+        if digest is None:
+            raise Refusal(400, "digest_mismatch", "Content-Digest holds no SHA-256 of the body")
+        inbound = Inbound(request.method, request.host, request.path, request.headers, digest)
+        return self._authenticator.authenticate(inbound), digest
+
+    async def _queued(self, request: web.Request, size: int, sender: tuple[str, bytes]) -> "Future[Receipt]":
         self._bodies_bytes += size
         try:
             data = await _read(request, size)
-            return await asyncio.get_running_loop().run_in_executor(self._judging, self._admit, request, data)
+            return await asyncio.get_running_loop().run_in_executor(self._judging, self._admit, sender, data)
         finally:
             self._bodies_bytes -= size
 
-    def _admit(self, request: web.Request, data: bytes) -> "Future[Receipt]":
-        """On the judging thread: who sent it, what is in it, and into the queue. Blocks while the queue is full."""
-        digest = hashlib.sha256(data).digest()
-        if _declared_digest(request.headers.get("Content-Digest", "")) != digest:
+    def _admit(self, sender: tuple[str, bytes], data: bytes) -> "Future[Receipt]":
+        """On the judging thread: what is in it, and into the queue. Blocks while the queue is full."""
+        device, digest = sender
+        if hashlib.sha256(data).digest() != digest:
             raise Refusal(400, "digest_mismatch", "the body is not what Content-Digest says")
-        inbound = Inbound(request.method, request.host, request.path, request.headers, digest)
-        device = self._authenticator.authenticate(inbound)
         try:
             segments = batch.unpack_batch(data)
         except CorruptError as exc:
             raise Refusal(400, "batch_invalid", str(exc)) from exc
         judged = tuple(judge(segment, self._codebook) for segment in affordable(segments))
-        return self._writer.submit(Delivery(device, time.time_ns() // 1_000_000, judged))
+        receipt = self._writer.submit(Delivery(device, time.time_ns() // 1_000_000, judged))
+        receipt.add_done_callback(lambda _: self._desk.wake())
+        return receipt
 
 
 def _check_shape(request: web.Request) -> int:

@@ -15,9 +15,11 @@ from aiohttp import web
 
 from fleetd import __version__
 from fleetd.auth import BearerAuthenticator
+from fleetd.decode import decode
 from fleetd.files import Folder, lock
 from fleetd.http import Connection, UnderWay, answers, expect
 from fleetd.ingest import Ingest
+from fleetd.ledger.desk import Desk
 from fleetd.refusal import Refusal
 from fleetd.sqlite_store import SqliteStore
 from fleetd.writer import Writer
@@ -77,12 +79,15 @@ async def _application(folder: Folder, under_way: UnderWay) -> AsyncIterator[web
         held.callback(os.close, lock(folder.lock))
         store = held.enter_context(SqliteStore(folder.database))  # closes last: it folds the log into the database
         registry = held.enter_context(SqliteStore(folder.database, read_only=True))
+        desk = Desk(folder, decode)
+        desk.start()
+        held.callback(desk.close)
         writer = Writer(store)
         writer.start()
         held.callback(writer.close)
         judging = held.enter_context(ThreadPoolExecutor(1, thread_name_prefix="judging"))
         app = web.Application(middlewares=[answers, under_way.count])
-        _add_routes(app, Ingest(BearerAuthenticator(registry), writer, codebook(), judging), writer)
+        _add_routes(app, Ingest(BearerAuthenticator(registry), (writer, desk), codebook(), judging), writer)
         yield app
 
 

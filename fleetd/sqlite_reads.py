@@ -6,8 +6,8 @@ from typing import Any
 
 from fleetd.sqlite_schema import CONFLICT, HELD, SETTLED, TRANSACTION
 from fleetd.sqlite_spans import Span, Spans, holes
-from fleetd.store import Conflict, DeclaredGap, InvalidSegment, Query, StreamState, Transaction
-from routerd.model import GAP, Gap, Stream
+from fleetd.store import Conflict, DeclaredGap, InvalidSegment, Query, StoredRecord, StreamState, Transaction
+from routerd.model import GAP, Draft, Gap, Record, Stamp, Stream
 
 # Columns stand in the order of the class they become, then what the query itself needs; `no` says which came last.
 _TRANSACTION = """
@@ -35,6 +35,12 @@ FROM invalid s JOIN device d ON d.no = s.device_no WHERE 1
 _FIRST_VERSION = """
 SELECT s.source, s.epoch, r.seq FROM identity i JOIN record r ON r.no = i.record_no JOIN stream s ON s.no = r.stream_no
 WHERE i.device_no = ? AND i.identity = ? ORDER BY i.record_no LIMIT 1
+"""
+_RECORDS_AFTER = """
+SELECT r.no, d.id, s.source, s.epoch, r.seq, r.boot, r.mono_ms, r.wall_ms, r.synced, r.kind, coalesce(r.raw, o.raw),
+       r.identity, r.pos_time, r.pos_kind, r.received_ms, r.copy_of
+FROM record r JOIN stream s ON s.no = r.stream_no JOIN device d ON d.no = s.device_no
+LEFT JOIN record o ON o.no = r.copy_of WHERE r.no > ? ORDER BY r.no
 """
 _CAPTURED = """
 SELECT r.raw, r.lead, r.trail, o.raw FROM device d JOIN stream s ON s.device_no = d.no
@@ -85,6 +91,14 @@ def gaps(db: sqlite3.Connection, query: Query) -> Iterator[DeclaredGap]:
 def invalid(db: sqlite3.Connection, query: Query) -> Iterator[InvalidSegment]:
     for row in _rows(db, _INVALID, query, since="s.last_ms"):
         yield InvalidSegment(*row[:11])
+
+
+def records_after(db: sqlite3.Connection, no: int) -> Iterator[StoredRecord]:
+    for row in db.execute(_RECORDS_AFTER, (no,)):
+        number, device, source, epoch, seq, boot, mono_ms, wall_ms, synced, *said, received_ms, copy_of = row
+        stamp = Stamp(boot.hex(), mono_ms * 1_000_000, wall_ms, bool(synced))
+        record = Record(Stream(source, epoch), seq, stamp, Draft(*said))
+        yield StoredRecord(number, device, record, received_ms, copy_of)
 
 
 def captured(db: sqlite3.Connection, device: str, source: str, epoch: int | None) -> Iterator[bytes]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from routerd.errors import PermanentError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 _APPLICATION_ID = 0x666C7464  # "fltd"
 _BUSY_MS = 5000  # fleetctl registers a device while a group commits: well under this
 _READING = ("query_only = ON",)
@@ -25,7 +25,8 @@ HELD, SETTLED = 0, 1
 _TABLES = """
 CREATE TABLE device (
     no INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, status TEXT NOT NULL,
-    created_ms INTEGER NOT NULL, secret_sha256 BLOB NOT NULL
+    created_ms INTEGER NOT NULL, secret_sha256 BLOB NOT NULL,
+    store TEXT NOT NULL, timezone TEXT NOT NULL DEFAULT ''
 ) STRICT;
 CREATE TABLE stream (
     no INTEGER PRIMARY KEY, device_no INTEGER NOT NULL REFERENCES device(no),
@@ -48,6 +49,7 @@ CREATE TABLE record (
     UNIQUE (stream_no, seq)
 ) STRICT;
 CREATE INDEX record_conflict ON record(no) WHERE role = 2;
+CREATE INDEX record_received ON record(received_ms) WHERE role = 0;
 CREATE TABLE identity (              -- every version of a POS identity; the lowest record_no is the transaction
     device_no INTEGER NOT NULL REFERENCES device(no), identity TEXT NOT NULL, digest BLOB NOT NULL,
     record_no INTEGER NOT NULL REFERENCES record(no), copies INTEGER NOT NULL DEFAULT 0,
@@ -68,13 +70,22 @@ CREATE TABLE invalid (
 ) STRICT;
 """
 
+_FROM_1 = (
+    "ALTER TABLE device ADD COLUMN store TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE device ADD COLUMN timezone TEXT NOT NULL DEFAULT ''",
+    "UPDATE device SET store = id",
+    "CREATE INDEX record_received ON record(received_ms) WHERE role = 0",
+)
+
 
 def create(path: Path) -> bool:
-    """Make the database, 0600. False if there was one of this schema already. Raises PermanentError for any other."""
+    """Make the database, 0600. False if there was one already; one of an older schema is brought up to this one.
+    Raises PermanentError for any other."""
     os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
     try:
         with closing(connect(path)) as db:
             if db.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
+                _upgrade(db)
                 check(db, path)
                 return False
             db.execute("PRAGMA journal_mode = WAL")  # for good: fleetctl reads while fleetd writes
@@ -111,6 +122,21 @@ def check(db: sqlite3.Connection, path: Path) -> None:
     version = db.execute("PRAGMA user_version").fetchone()[0]
     if application != _APPLICATION_ID:
         raise PermanentError("store.foreign", f"{path} is no fleetd database: choose another --data folder")
-    if version != SCHEMA_VERSION:
+    if version < SCHEMA_VERSION:
+        told = f"{path} has schema {version}, this fleetd needs {SCHEMA_VERSION}"
+        raise PermanentError("store.schema", f"{told}: run `fleetd init --data {path.parent}`, which keeps the data")
+    if version > SCHEMA_VERSION:
         told = f"{path} has schema {version}, this fleetd knows {SCHEMA_VERSION}"
         raise PermanentError("store.schema", f"{told}: install the fleetd that wrote it")
+
+
+def _upgrade(db: sqlite3.Connection) -> None:
+    """From schema 1, in one transaction; whatever else stands there is left for `check` to refuse."""
+    application = db.execute("PRAGMA application_id").fetchone()[0]
+    if (application, db.execute("PRAGMA user_version").fetchone()[0]) != (_APPLICATION_ID, 1):
+        return
+    db.execute("BEGIN IMMEDIATE")
+    for statement in _FROM_1:
+        db.execute(statement)
+    db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+    db.execute("COMMIT")

@@ -16,12 +16,17 @@ from fleetd.store import (
     InvalidSegment,
     Query,
     Receipt,
+    StoredRecord,
     StreamState,
     Transaction,
 )
 from routerd.errors import PermanentError, TransientError
 
-_DEVICE = "SELECT id, status, created_ms, secret_sha256 FROM device"
+_DEVICE = "SELECT id, status, created_ms, secret_sha256, store, timezone FROM device"
+_ADD_DEVICE = """
+INSERT INTO device (id, status, created_ms, secret_sha256, store, timezone) VALUES (?, ?, ?, ?, ?, ?)
+ON CONFLICT DO NOTHING
+"""
 
 
 class SqliteStore:
@@ -46,16 +51,16 @@ class SqliteStore:
             return [intake.take(delivery) for delivery in deliveries]
 
     def add_device(self, device: Device) -> None:
-        row = (device.id, device.status, device.created_ms, device.secret_sha256)
-        insert = "INSERT INTO device (id, status, created_ms, secret_sha256) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING"
+        row = (device.id, device.status, device.created_ms, device.secret_sha256, device.store, device.timezone)
         with self._transaction():
-            if not self._db.execute(insert, row).rowcount:
+            if not self._db.execute(_ADD_DEVICE, row).rowcount:
                 raise PermanentError("device.exists", f"device {device.id} exists: choose another id")
 
     def set_status(self, device_id: str, status: str) -> None:
-        with self._transaction():
-            if not self._db.execute("UPDATE device SET status = ? WHERE id = ?", (status, device_id)).rowcount:
-                raise PermanentError("device.unknown", f"there is no device {device_id}: see `fleetctl device list`")
+        self._change("UPDATE device SET status = ? WHERE id = ?", status, device_id)
+
+    def set_store(self, device_id: str, store: str, timezone: str) -> None:
+        self._change("UPDATE device SET store = ?, timezone = ? WHERE id = ?", store, timezone, device_id)
 
     def device(self, device_id: str) -> Device | None:
         with _translated():
@@ -86,6 +91,14 @@ class SqliteStore:
         with _translated():
             yield from sqlite_reads.invalid(self._db, query)
 
+    def records_after(self, no: int) -> Iterator[StoredRecord]:
+        with _translated():
+            yield from sqlite_reads.records_after(self._db, no)
+
+    def last_record(self) -> int:
+        with _translated():
+            return int(self._db.execute("SELECT coalesce(max(no), 0) FROM record").fetchone()[0])
+
     def captured(self, device: str, source: str, epoch: int | None = None) -> Iterator[bytes]:
         with _translated():
             yield from sqlite_reads.captured(self._db, device, source, epoch)
@@ -98,6 +111,12 @@ class SqliteStore:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _change(self, update: str, *values: str) -> None:
+        """`update` ends with the id of the device it is about."""
+        with self._transaction():
+            if not self._db.execute(update, values).rowcount:
+                raise PermanentError("device.unknown", f"there is no device {values[-1]}: see `fleetctl device list`")
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:

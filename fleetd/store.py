@@ -63,12 +63,17 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """A registered device. `secret_sha256` is all that is kept of its secret."""
+    """A registered device. `secret_sha256` is all that is kept of its secret.
+
+    store: whose sales it carries; several devices may carry those of one store. timezone: IANA name, "" if not told.
+    """
 
     id: str
     status: str
     created_ms: int
     secret_sha256: bytes
+    store: str
+    timezone: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +105,20 @@ class Transaction:
     size: int  # of the record's data, in bytes
     copies: int
     raw: bytes = b""  # only where it was asked for
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRecord:
+    """A record as it is kept, for what reads all of them in order. `no` counts arrivals and is never used twice.
+
+    copy_of: the record that keeps the same content of the same identity; `raw` is that one's then.
+    """
+
+    no: int
+    device: str
+    record: Record
+    received_ms: int
+    copy_of: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +199,10 @@ class Store(Protocol):
         """ACTIVE or DISABLED. Raises PermanentError (`device.unknown`)."""
         ...
 
+    def set_store(self, device_id: str, store: str, timezone: str) -> None:
+        """Raises PermanentError (`device.unknown`)."""
+        ...
+
     def device(self, device_id: str) -> Device | None: ...
 
     def devices(self) -> list[Device]:
@@ -204,6 +227,15 @@ class Store(Protocol):
 
     def invalid(self, query: Query) -> Iterator[InvalidSegment]:
         """In order of first arrival; the oldest of a device are forgotten beyond a bound."""
+        ...
+
+    def records_after(self, no: int) -> Iterator[StoredRecord]:
+        """Every record with a higher number, of any kind, in order of arrival. Numbers ascend; one that was passed is
+        never filled in later."""
+        ...
+
+    def last_record(self) -> int:
+        """The highest number there is; 0 without records."""
         ...
 
     def captured(self, device: str, source: str, epoch: int | None = None) -> Iterator[bytes]:

@@ -29,7 +29,7 @@ NOW_MS = 1_784_000_100_000
 
 
 def device(device_id: str) -> Device:
-    return Device(device_id, ACTIVE, NOW_MS, hashlib.sha256(device_id.encode()).digest())
+    return Device(device_id, ACTIVE, NOW_MS, hashlib.sha256(device_id.encode()).digest(), device_id)
 
 
 def sale(number: int) -> Draft:
@@ -158,6 +158,14 @@ class Cloud:
         reply = await self.post(session, data, headers(data, self.token(device_id)))
         assert reply.status == 200, reply.body
         return batch.unpack_answer(reply.body)
+
+    async def until_processed(
+        self, session: aiohttp.ClientSession, device_id: str, wanted: Mapping[Stream, int]
+    ) -> None:
+        """Ask until the ledger has come so far: it follows at its own pace."""
+        told: dict[Stream, int] = {}
+        while any(told.get(stream, 0) < seq for stream, seq in wanted.items()):
+            told |= dict((await self.send(session, device_id)).processed)
 
 
 @dataclass(frozen=True)

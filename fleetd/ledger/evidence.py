@@ -1,0 +1,133 @@
+"""What arrived of one period, gathered from the book for judgement."""
+
+import json
+import sqlite3
+from dataclasses import dataclass, replace
+
+from fleetd.ledger.base import ROLLBACK, Line, Marker, Ticket, Totals
+from fleetd.ledger.clocks import Redating
+from fleetd.ledger.verdict import Evidence, HeldTicket
+
+_DOCUMENT = """
+SELECT c.device_no, c.source, c.name, c.frames, c.received_ms, d.store
+FROM document c JOIN device d ON d.no = c.device_no WHERE c.record_no = ?
+"""
+# A record that stands in a document twice is one record: DISTINCT. A number nobody holds is simply absent.
+_CONTENT = """
+SELECT p.record_no, count(*) FROM run r CROSS JOIN stream s ON s.device_no = ?1 AND s.source = ?2 AND s.epoch = r.epoch
+CROSS JOIN place p ON p.stream_no = s.no AND p.seq BETWEEN r.first AND r.last WHERE r.document_no = ?3
+GROUP BY p.record_no
+"""
+_TICKET = """
+SELECT no, site, register, number, kind, serial, cashier, business_day, periods, pos_time, flags, total_cents,
+       counted_cents, is_outside, linked, age_check, device_no, boot_no, mono_ms, received_ms, source, epoch, seq, part
+FROM ticket
+"""
+_MARKER = """
+SELECT site, register, kind, pos_time, business_day, period, first, last, count, total_cents FROM marker
+"""
+_LINE = "SELECT number, kind, description FROM line WHERE ticket_no = ? ORDER BY place"
+_TOTALS = "SELECT side, site, period, business_day, opened, closed, sums FROM totals WHERE record_no = ?"
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """The evidence on one document. missing: its records that are not held; unread: those held and set aside."""
+
+    evidence: Evidence
+    missing: int
+    unread: int
+
+
+def of_document(db: sqlite3.Connection, document_no: int, dates: Redating) -> Gathered:
+    """Everything a document names, as far as it is held."""
+    row = db.execute(_DOCUMENT, (document_no,)).fetchone()
+    device_no, source, name, frames, received_ms, store = row
+    held = list(db.execute(_CONTENT, (device_no, source, document_no)))
+    numbers = [number for number, _ in held]
+    missing = frames - sum(count for _, count in held)
+    tickets: list[HeldTicket] = []
+    markers: list[Marker] = []
+    totals: dict[str, Totals] = {}
+    unread = 0
+    for number in numbers:
+        tickets += [_held(db, one, dates) for one in db.execute(f"{_TICKET} WHERE record_no = ?", (number,))]
+        markers += [Marker(*one) for one in db.execute(f"{_MARKER} WHERE record_no = ?", (number,))]
+        for *head, sums in db.execute(_TOTALS, (number,)):
+            side, store, period, business_day, opened, closed = head
+            said = tuple(json.loads(sums).items())
+            totals[side] = Totals(side, store, period, business_day, opened, closed, said)
+        unread += bool(db.execute("SELECT 1 FROM undecodable WHERE record_no = ?", (number,)).fetchone())
+    evidence = Evidence(
+        name,
+        kind_of(name),
+        store,
+        totals.get("start"),
+        totals.get("end"),
+        tuple(tickets),
+        tuple(markers),
+        missing + unread,
+        received_ms,
+    )
+    return Gathered(evidence, missing, unread)
+
+
+def of_day(db: sqlite3.Connection, device_no: int, store: str, source: str, day: str) -> Evidence:
+    """A business day of a source whose documents are no periods: whatever its records say of that day."""
+    dates = Redating(db)
+    where = "WHERE device_no = ?1 AND source = ?2 AND {day} = ?3"
+    own_day = "CASE business_day WHEN '' THEN substr(pos_time, 1, 10) ELSE business_day END"
+    asked = (device_no, source, day)
+    tickets = db.execute(f"{_TICKET} {where.format(day=own_day)} AND superseded_by IS NULL", asked)
+    markers = db.execute(f"{_MARKER} {where.format(day=own_day)}", asked)
+    held = tuple(_held(db, one, dates) for one in tickets)
+    said = tuple(Marker(*one) for one in markers)
+    kind = next(
+        (marker.period.partition(":")[0] for marker in said if marker.kind == "period" and marker.period), "day"
+    )
+    closed_ms = max((one.received_ms for one in held), default=None)
+    return Evidence(f"{kind}/{day}", kind, store, None, None, held, said, 0, closed_ms)
+
+
+def kind_of(document: str) -> str:
+    """`daily` or `shift` for a period's document, `file` for any other."""
+    kind = document.partition("/")[0]
+    return kind if kind in ("daily", "shift") else "file"
+
+
+def _held(db: sqlite3.Connection, row: tuple[object, ...], dates: Redating) -> HeldTicket:
+    number, *said, device_no, boot_no, mono_ms, received_ms, source, epoch, seq, part = row
+    ticket = _ticket(said)
+    if ROLLBACK in ticket.flags:  # its line names the pump whose completion it makes way for
+        lines = tuple(Line(*one) for one in db.execute(_LINE, (number,)))
+        ticket = replace(ticket, lines=lines)
+    captured_ms = dates.captured_ms(_int(device_no), _int(boot_no), _int(mono_ms))
+    return HeldTicket(ticket, captured_ms, _int(received_ms), str(source), (f"{source}/{epoch}", _int(seq), _int(part)))
+
+
+def _ticket(said: list[object]) -> Ticket:
+    """The head of a ticket."""
+    *names, business_day, periods, pos_time, flags, total, counted, is_outside, linked, age_check = said
+    site, register, number, kind, serial, cashier = map(str, names)
+    return Ticket(
+        site,
+        register,
+        number,
+        kind,
+        serial,
+        cashier,
+        str(business_day),
+        tuple(str(periods).split()),
+        str(pos_time),
+        frozenset(str(flags).split()),
+        None if total is None else _int(total),
+        _int(counted),
+        bool(is_outside),
+        str(linked),
+        age_check=str(age_check),
+    )
+
+
+def _int(value: object) -> int:
+    assert isinstance(value, int)  # noqa: S101  STRICT tables hold nothing else there
+    return value

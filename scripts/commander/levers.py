@@ -1,12 +1,11 @@
 """The levers by name, for a person or another process: one command a line in, one JSON object a line out."""
 
-import asyncio
 import json
-import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 
 from scripts.commander.commander import Commander
+from scripts.pos.console import orders
 
 HELP = """\
 levers, one a line on standard input; every line is answered with one line of JSON:
@@ -60,14 +59,13 @@ _LEVERS: dict[str, _Lever] = {
 }
 
 
-async def pull(pos: Commander, line: str) -> dict[str, object]:
-    """Do what one line says; the answer is `status`, or `error` saying what was wrong with the line."""
-    name, *words = line.split() or [""]
+async def pull(pos: Commander, name: str, *words: str) -> dict[str, object]:
+    """Pull one lever; the answer is `status`, or `error` saying what was wrong with the order."""
     lever = _LEVERS.get(name)
     if not lever:
         return {"error": f"no lever {name!r}; there are {', '.join(_LEVERS)}"}
     try:
-        done = lever(pos, words)
+        done = lever(pos, list(words))
         if done:
             await done
     except (ValueError, IndexError) as exc:
@@ -88,16 +86,5 @@ def status(pos: Commander) -> dict[str, object]:
 
 async def obey(pos: Commander) -> None:
     """Take levers from standard input until it ends."""
-    async for line in _lines():
-        print(json.dumps(await pull(pos, line)), flush=True)
-
-
-async def _lines() -> AsyncIterator[str]:
-    reader = asyncio.StreamReader()
-    loop = asyncio.get_running_loop()
-    transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-    try:
-        while line := await reader.readline():
-            yield line.decode("utf-8", "replace")
-    finally:
-        transport.close()
+    async for order in orders():
+        print(json.dumps(await pull(pos, *order)), flush=True)

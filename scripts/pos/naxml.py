@@ -218,7 +218,8 @@ def _details(sale: Sale, linked: int) -> list[Node]:
     for tender in sale.tenders:
         rest.extend(_tenders(tender))
     nodes: list[Node] = []
-    for i, (node, status) in enumerate([*lines, *((node, "normal") for node in rest)], 1):
+    other = "cancel" if sale.kind == "void" else "normal"
+    for i, (node, status) in enumerate([*lines, *((node, other) for node in rest)], 1):
         nodes.append((f'TransactionLine status="{status}"', [("TransactionLineSequenceNumber", str(i)), node]))
     return nodes
 

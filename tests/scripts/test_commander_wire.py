@@ -308,13 +308,13 @@ async def test_levers_are_pulled_by_name_and_a_wrong_name_is_told() -> None:
         await client.log_in()
         assert "no lever 'tickle'" in str((await levers.pull(pos, "tickle"))["error"])
         assert "hide" in str((await levers.pull(pos, "hide"))["error"])
-        await levers.pull(pos, "short 1 77")
+        await levers.pull(pos, "short", "1", "77")
         assert len(await client.period(2, DAY)) == 77
         assert (await levers.pull(pos, "reboot"))["cookies_in_use"] == 0
         assert (await levers.pull(pos, "close"))["url"] == pos.url
         for name in ("hide X", "show X", "cut 0", "unavailable 0", "busy 0", "stall 0", "resume", "pause 0", "forget",
                      "unlock", "certificate", "close shift", "down", "up", "reinstall", "status"):  # fmt: skip
-            assert "error" not in await levers.pull(pos, name), name
+            assert "error" not in await levers.pull(pos, *name.split()), name
 
 
 async def test_the_command_serves_until_told_to_stop_and_its_truth_has_every_record(tmp_path: Path) -> None:

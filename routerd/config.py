@@ -84,6 +84,7 @@ _LIMITS: dict[str, tuple[float, float]] = {
     "poll_s": (1, 86400),
     "settle_s": (0, 600),
     "catch_up_days": (0, 91),  # a Commander lists 91 days
+    "pull_gap_s": (0, 3600),
 }
 
 

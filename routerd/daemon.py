@@ -19,16 +19,18 @@ from routerd.conditions import CRITICAL, Conditions
 from routerd.config import Config, load
 from routerd.control import status
 from routerd.control.server import Control
-from routerd.errors import ConfigError, PermanentError
+from routerd.errors import ConfigError, PermanentError, TransientError
 from routerd.model import SerialLink
 from routerd.spool.spool import Spool
 from routerd.spool.tally import Counts
 from routerd.wire import codec, dictionaries
+from routerd.wire.batch import Order
 
 T = TypeVar("T")
 log = logging.getLogger("routerd")
 
 _SETUP_RETRY_S = 10.0  # how often a missing key or CA file is looked for again
+_ORDERS_KNOWN = 64  # the cloud repeats the few that are open
 EXIT_CONFIG = 78  # sysexits.h EX_CONFIG: a person must mend a file
 _USAGE = """\
 usage: routerd [run|check|version] [--config FILE]
@@ -44,6 +46,31 @@ Carries the store's transaction log from the POS to the cloud.
 Exit status: 0 stopped in order, 78 the configuration is wrong, 1 anything else.
 See routerctl --help for looking at a running routerd.
 """
+
+
+class Orders:
+    """What the cloud asks for, done once however often it is said."""
+
+    def __init__(self, backfill: Callable[[str, Backfill], Awaitable[object]]) -> None:
+        self._backfill = backfill
+        self._begun: dict[int, asyncio.Task[None]] = {}
+
+    def obey(self, order: Order) -> None:
+        if order.id not in self._begun:
+            self._begun[order.id] = asyncio.create_task(self._do(order), name=f"order.{order.id}")
+        while len(self._begun) > _ORDERS_KNOWN:
+            del self._begun[next(iter(self._begun))]
+
+    async def _do(self, order: Order) -> None:
+        days = f"{order.source} from {order.first_day} to {order.last_day}"
+        try:
+            await self._backfill(order.source, Backfill(order.first_day, order.last_day, order.anew))
+            log.info("the cloud asks for %s: queued", days)
+        except TransientError as exc:
+            log.info("the cloud asks for %s: not now (%s)", days, exc)
+            self._begun.pop(order.id, None)  # it will be said again
+        except PermanentError as exc:
+            log.warning("the cloud asks for %s: %s", days, exc)
 
 
 class Daemon:
@@ -65,6 +92,7 @@ class Daemon:
             {"status": lambda: status.status(self._parts()), "sources": lambda: status.sources(self._parts())},
             {"backfill": self._backfill},
         )
+        self._orders = Orders(self._capture.backfill)
         self._forwarder: Any = None
         self._device = ""
 
@@ -109,7 +137,14 @@ class Daemon:
         cloud = await self._retried("forward", connect)
         self._spool.cloud_is(reachable=True)
         self._forwarder = Forwarder(
-            config, self._spool, cloud, self._codebook, self._clock, self._conditions, self._chance
+            config,
+            self._spool,
+            cloud,
+            self._codebook,
+            self._clock,
+            self._conditions,
+            self._chance,
+            self._orders.obey if self._capture.reads_again else None,
         )
         try:
             await self._forwarder.run()

@@ -51,6 +51,7 @@ class CommanderLink:
     poll_s: float = 300.0  # a busy hour has 55 tickets: five of them wait together, and cost one upload
     periods: tuple[str, ...] = ("daily",)  # a shift's file repeats what the day's holds
     catch_up_days: int = 7  # closed days fetched by itself after a first start or a long silence
+    pull_gap_s: float = 300.0  # between two closed days: a small CPU makes up megabytes for each
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,7 @@ PullLink = CommanderLink | FolderLink  # documents stay for a while and can be r
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One byte stream or document feed of a POS, as data: a link, a framer and a dialect. `name` outlives every other setting."""
+    """One byte stream or document feed of a POS, as data: a link, a framer and a dialect. `name` outlives the rest."""
 
     name: str
     link: Link | PullLink

@@ -42,6 +42,11 @@ class Capture:
             for name, inlet in self._inlets.items():
                 group.create_task(inlet.run(self._chance), name=f"capture.{name}")
 
+    @property
+    def reads_again(self) -> bool:
+        """Whether some source keeps documents that can be asked for."""
+        return any(isinstance(inlet, DocumentInlet) for inlet in self._inlets.values())
+
     async def backfill(self, source: str, wish: Backfill) -> BackfillPlan:
         """Read closed documents of `source` again. PermanentError `backfill.no_source`, or what the link says."""
         inlet = self._inlets.get(source)

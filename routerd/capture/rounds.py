@@ -27,7 +27,6 @@ _WAITS_FOR_SOMEBODY = ("pos.auth_failed", "pos.login_file", "pos.certificate_cha
 @dataclass(frozen=True, slots=True)
 class Timing:
     list_every_s: float = 3600.0  # finds what `current` of one kind does not show: the other kind's closings
-    spacing_s: float = 300.0  # between closed documents: what integrators found a controller to bear
     cookie_idle_s: float = 1200.0  # it forgets a cookie after 30 minutes: one not used before is given back
     slow_answer_s: float = 10.0  # a day of 4 MB is made up in less, unless the tills keep the controller busy
     start_jitter_s: float = 10.0  # after a power cut the POS is starting, too
@@ -50,7 +49,7 @@ class Rounds:
     ) -> None:
         """`wait_s`: the jittered wait before try n, counted from 0."""
         self.controller = Controller(link.host, link.port, pace=pace, patience=timing.patience)
-        rhythm = Rhythm(max(POLL_FLOOR_S, link.poll_s), timing.list_every_s, timing.spacing_s)
+        rhythm = Rhythm(max(POLL_FLOOR_S, link.poll_s), timing.list_every_s, link.pull_gap_s)
         self.agenda = Agenda(link.periods[0], rhythm)
         self._link = link
         self._inlet = inlet

@@ -24,6 +24,7 @@ _MIN_BATCH_BYTES = 4 << 10  # halving stops here: below it a single segment is t
 _PROBE_BYTES = 4 << 10  # while the cloud is away or refuses, the question whether it is back costs a slow line little
 _LOOK_S = 10.0  # how often a refused device looks for a new key; it costs one stat
 _READ_AGAIN_S = 5.0  # between attempts on a flash that cannot be read
+_ASK_FIRST_S, _ASK_RARELY_S = 10.0, 300.0  # without traffic: asked once after each burst of tickets, then hardly ever
 _BACKLOG_LANES = 2  # one batch on the wire while the next is read from flash
 _NOT_OURS = Meaning(Reaction.CAPTIVE, "cloud.captive", "its answer does not decode: check the internet line")
 
@@ -50,7 +51,10 @@ class Forwarder(Generic[H]):
         clock: Clock,
         conditions: Conditions,
         chance: Callable[[], float],
+        obey: Callable[[batch.Order], None] | None = None,
     ) -> None:
+        """`obey` is given what the cloud orders, as often as it says it; None where no source can be read again."""
+        self._obey = obey
         self._outbox = outbox
         self._uplink = uplink
         self._codebook = codebook
@@ -68,6 +72,7 @@ class Forwarder(Generic[H]):
         self._not_before_ns = 0
         self._probe = asyncio.Lock()
         self._mended = asyncio.Event()
+        self._answered = asyncio.Event()
         self._last_ack_ns: int | None = None
         self._acked_segments = 0
         self._sent_bytes = 0
@@ -80,6 +85,7 @@ class Forwarder(Generic[H]):
                 lane = self._lane(self._outbox.backlog_ready, self._take_backlog)
                 group.create_task(lane, name=f"forward.backlog-{number}")
             group.create_task(self._aside.run(), name="forward.aside")
+            group.create_task(self._ask(), name="forward.ask")
 
     def snapshot(self) -> ForwardSnapshot:
         now_ns = self._clock.mono_ns()
@@ -108,6 +114,25 @@ class Forwarder(Generic[H]):
                     was_read = await self._round(take)
             if not was_read:
                 await asyncio.sleep(_READ_AGAIN_S)
+
+    async def _ask(self) -> None:
+        """When nothing is sent: ask what became of the uploads, soon and then ever more rarely, and for orders."""
+        wait_s = _ASK_FIRST_S
+        while True:
+            if self._outbox.unheard():
+                await asyncio.sleep(wait_s)
+            else:
+                wait_s = _ASK_FIRST_S
+                self._answered.clear()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(_ASK_RARELY_S if self._obey else None):
+                        await self._answered.wait()
+            silent_s = (self._clock.mono_ns() - (self._last_ack_ns or 0)) / 1e9
+            if self._failures or silent_s < wait_s:
+                wait_s = _ASK_FIRST_S
+                continue
+            await self._send([], {})
+            wait_s = min(2 * wait_s, _ASK_RARELY_S)
 
     async def _pause(self) -> None:
         """Until the next attempt is due, an upload that was under way has succeeded after all, or a refused device has
@@ -175,6 +200,9 @@ class Forwarder(Generic[H]):
 
     async def _split(self, reply: Reply, taken: list[tuple[H, bytes]], open_items: dict[H, None]) -> None:
         """The cloud will not take this batch as it is: find the one segment that is to blame, send the others."""
+        if not taken:
+            self._fail(reply.meaning, reply.retry_after_s, reply.detail)
+            return
         if len(taken) == 1:
             await self._set_aside(*taken[0], reply.meaning.code, open_items)
             return
@@ -200,6 +228,9 @@ class Forwarder(Generic[H]):
                 self._acked_segments += 1
         for stream, watermark in answer.processed:
             self._outbox.process(stream, watermark)
+        if self._obey:
+            for order in answer.orders:
+                self._obey(order)
         for held, packed in invalid:  # last: a disk that refuses must not hold up what the cloud has taken
             await self._set_aside(held, packed, "cloud.segment_invalid", open_items)
 
@@ -219,6 +250,7 @@ class Forwarder(Generic[H]):
 
     def _succeed(self, answer: batch.Answer) -> None:
         self._last_ack_ns = self._clock.mono_ns()
+        self._answered.set()
         self._fault.clear()
         self._key_fault.clear()
         if self._failures:

@@ -207,6 +207,10 @@ class Spool:
         """The cloud has made use of everything in `stream` up to `watermark`."""
         self._tally.process(stream, watermark)
 
+    def unheard(self) -> bool:
+        """Whether the cloud holds records whose use it has not confirmed yet."""
+        return self._tally.unheard()
+
     def release(self, group: Iterable[Held]) -> None:
         """These were not acknowledged: they wait again, in their old place in the queue."""
         for held in group:

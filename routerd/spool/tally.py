@@ -70,7 +70,8 @@ class Tally:
         else:
             ranges.append((info.first_seq, info.last_seq))
         self._sources[info.stream.source].uploaded += info.count
-        self.process(info.stream, 0)
+        if info.first_seq <= self._streams[info.stream].watermark:
+            self.process(info.stream, 0)
 
     def process(self, stream: Stream, watermark: int) -> None:
         """The cloud has used everything of `stream` up to `watermark` (it never goes back)."""
@@ -91,6 +92,10 @@ class Tally:
     def refuse(self, source: str, records: int) -> None:
         """These records were kept aside, because the cloud refuses them."""
         self._sources[source].quarantined += records
+
+    def unheard(self) -> bool:
+        """Whether the cloud holds records whose use it has not confirmed."""
+        return any(source.uploaded for source in self._sources.values())
 
     def lose(self, info: SegmentInfo) -> None:
         """The segment was given up and a gap stands for it."""

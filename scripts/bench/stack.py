@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from routerd.cli.main import ask
+from routerd.cli.question import ask
 from routerd.errors import PermanentError
 from scripts.bench.recordings import Reading
 

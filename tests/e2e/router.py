@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from routerd.cli.main import ask
+from routerd.cli.question import ask
 from routerd.errors import PermanentError
 from tests.fleetd.kit import Cloud
 

@@ -44,6 +44,7 @@ class FakeOutbox:
     added: int = 0
     codec: str = codec.ZLIB
     reachable: bool = True
+    is_unheard: bool = False
     refusals: int = 0  # quarantines that the disk refuses first
     unreadable: int = 0  # looks at the backlog that flash refuses first
     live_ready: asyncio.Event = field(default_factory=asyncio.Event)
@@ -76,6 +77,9 @@ class FakeOutbox:
 
     def process(self, stream: Stream, watermark: int) -> None:
         self.processed.append(watermark)
+
+    def unheard(self) -> bool:
+        return self.is_unheard
 
     def release(self, group: Iterable[Waiting]) -> None:
         back = sorted(group, key=lambda item: item.info.first_seq)
@@ -133,7 +137,7 @@ def stored(segments: list[Segment], invalid: int = 0) -> Reply:
         batch.Ack(s.info.stream, s.info.first_seq, s.info.count, "invalid" if s.info.first_seq == invalid else "stored")
         for s in segments
     )
-    top = max(segment.info.last_seq for segment in segments)
+    top = max((segment.info.last_seq for segment in segments), default=0)
     answer = batch.Answer(acks, ((STREAM, top),), ("zstd", "zlib", "raw"))
     return Reply(meaning(200, "", "1.0"), batch.pack_answer(answer))
 
@@ -157,9 +161,11 @@ class Room:
         self.cloud = FakeCloud(*script)
         self.forwarder = self.make(lambda: 0.0)
 
-    def make(self, chance: Callable[[], float]) -> Forwarder[Waiting]:
+    def make(
+        self, chance: Callable[[], float], obey: Callable[[batch.Order], None] | None = None
+    ) -> Forwarder[Waiting]:
         config = ForwardConfig(url="https://cloud", batch_kb=16)
-        return Forwarder(config, self.outbox, self.cloud, BOOK, self.clock, self.conditions, chance)
+        return Forwarder(config, self.outbox, self.cloud, BOOK, self.clock, self.conditions, chance, obey)
 
     async def send(self, *items: Waiting) -> None:
         """Forward until nothing waits."""
@@ -377,3 +383,51 @@ async def test_a_flash_that_cannot_be_read_holds_up_nothing_live(monkeypatch: py
     monkeypatch.setattr(forwarder, "_READ_AGAIN_S", 0.0)
     room.outbox.backlog_ready.set()
     await room.until(lambda: not room.codes())
+
+
+async def asked(room: Room, times: int) -> None:
+    """Run until as many requests were made."""
+    task = asyncio.create_task(room.forwarder.run())
+    try:
+        async with asyncio.timeout(10):
+            while len(room.cloud.batches) < times:
+                room.cloud.asked.clear()
+                await room.cloud.asked.wait()
+        for _ in range(5):  # until the last answer is read
+            await asyncio.sleep(0)
+    finally:
+        await stop(task)
+
+
+def words(orders: tuple[batch.Order, ...] = ()) -> Callable[[list[Segment]], Reply]:
+    answer = batch.Answer((), ((STREAM, 7),), orders=orders)
+    return lambda _segments: Reply(meaning(200, "", "1.0"), batch.pack_answer(answer))
+
+
+async def test_what_became_of_uploads_is_asked_when_nothing_else_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(forwarder, "_ASK_FIRST_S", 0.0)
+    room = Room(words())
+    room.outbox.is_unheard = True
+    await asked(room, 1)
+    assert room.cloud.batches[0] == []
+    assert room.outbox.processed[0] == 7
+
+
+async def test_orders_are_asked_for_and_handed_on_as_often_as_they_are_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(forwarder, "_ASK_RARELY_S", 0.0)
+    monkeypatch.setattr(forwarder, "_ASK_FIRST_S", 0.0)
+    order = batch.Order(1, "site", "2026-07-16", "2026-07-17")
+    heard: list[batch.Order] = []
+    room = Room(words((order,)), words((order,)))
+    room.forwarder = room.make(lambda: 0.0, heard.append)
+    await asked(room, 2)
+    assert heard == [order, order]
+
+
+async def test_a_question_that_is_refused_sets_nothing_aside(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(forwarder, "_ASK_FIRST_S", 0.0)
+    room = Room(refused(400, "batch_invalid"))
+    room.outbox.is_unheard = True
+    await asked(room, 1)
+    assert room.forwarder.snapshot().failures == 1
+    assert not room.outbox.quarantined

@@ -1,0 +1,5 @@
+import sys
+
+from scripts.proof.cli import main
+
+sys.exit(main())

@@ -1,15 +1,39 @@
 """The XML lexicon the xml-element framer reads with: which bytes start what, and where a tag ends.
 
-Source: W3C XML 1.0, sections 2.3 (names), 2.5 to 2.7 (comments, instructions, CDATA), 3.1 (tags: no `<` in a value).
+Sources of the record names: Verifone "Site Controller URL Reference Guide" 2.00.01 (transSet, transactionSet), Conexxus
+NAXML-POSJournal 3.4 to 3.6, ARTS/NRF POSLog. Of the lexicon: W3C XML 1.0, sections 2.3 (names), 2.5 to 2.7 (comments,
+instructions, CDATA), 3.1 (tags: no `<` in a value).
 Every token has a longest length, so whether bytes are one never depends on how they arrived.
 """
 
 import re
 from collections.abc import Iterable
+from typing import NamedTuple
+
+NAXML_EVENTS = ("SaleEvent", "RefundEvent", "VoidEvent", "FinancialEvent", "OtherEvent")
+FAMILIES = (("trans",), NAXML_EVENTS, ("Transaction",))
+NEVER_NEST = frozenset(("trans", *NAXML_EVENTS))  # a second one inside means that an end tag was lost
 
 TOKEN_BYTES = 256  # the longest token: name 128 with its prefix 64, white space 16
 TAG_BYTES = 8192  # 16x the longest start tag seen (the root of an NCR POSLog, 500 B)
-SECTION_ENDS = {"instruction": b"?>", "comment": b"-->", "cdata": b"]]>", "declaration": b">"}
+
+
+class Section(NamedTuple):
+    """What is skipped as a whole: its `end`, the longest it may be, and whether tags in it are its own."""
+
+    end: bytes
+    most_bytes: int
+    has_tags: bool
+
+
+# An instruction or a declaration of 1 KiB is 4x the longest there is (a DOCTYPE with two addresses). What begins one is
+# three to five bytes, which noise brings by chance, and the records behind must not wait long for its end.
+SECTIONS = {
+    "instruction": Section(b"?>", 1 << 10, has_tags=False),
+    "comment": Section(b"-->", 16 << 10, has_tags=True),  # a licence, a block that was commented out
+    "cdata": Section(b"]]>", 1 << 30, has_tags=True),  # made for long content: the record's own limit is its limit
+    "declaration": Section(b">", 1 << 10, has_tags=False),
+}
 
 PREFIX = rb"(?>(?:[A-Za-z_\x80-\xff][\w.\-\x80-\xff]{0,62}:)?)"
 _NAME = rb"[A-Za-z_\x80-\xff][\w.:\-\x80-\xff]{0,127}+"

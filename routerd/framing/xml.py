@@ -1,8 +1,4 @@
-"""XML cut into record elements, whatever stands around them and however it is laid out.
-
-Sources of the element names: Verifone "Site Controller URL Reference Guide" 2.00.01 (transSet, transactionSet),
-Conexxus NAXML-POSJournal 3.4 to 3.6, ARTS/NRF POSLog.
-"""
+"""XML cut into record elements, whatever stands around them and however it is laid out."""
 
 import re
 from collections.abc import Iterable
@@ -11,10 +7,6 @@ from dataclasses import dataclass, field
 from routerd.framing import markup
 from routerd.framing.base import MAX_FRAME_BYTES, Piece
 from routerd.framing.window import WHITE, Window
-
-NAXML_EVENTS = ("SaleEvent", "RefundEvent", "VoidEvent", "FinancialEvent", "OtherEvent")
-FAMILIES = (("trans",), NAXML_EVENTS, ("Transaction",))
-NEVER_NEST = frozenset(("trans", *NAXML_EVENTS))  # a second one inside means that an end tag was lost
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _NO_XML = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f]")  # XML 1.0, 2.2: these stand in no document
@@ -37,7 +29,9 @@ class XmlElement:
 
     What stands around the records (a document's head, totals, `openCashier` between `trans`) comes as `envelope`
     frames: one ends before a record, one with the root's end tag. Documents may follow each other, and records may
-    stand without a root. Comments, CDATA sections and instructions are opaque: no tag in them counts.
+    stand without a root. Comments, CDATA sections and instructions are opaque: no tag in them counts. What begins like
+    one and runs on for too long (`markup.SECTIONS`), or like an instruction or declaration and meets a record's start
+    tag, is none.
 
     Noise `unframed` is what is no markup where markup must begin. `truncated` is a record in which another one of a
     kind that never nests starts, or its root starts or ends, or an XML declaration stands, or the input ends; of kinds
@@ -50,7 +44,7 @@ class XmlElement:
     """
 
     def __init__(self, elements: Iterable[str] = (), *, max_frame_bytes: int = MAX_FRAME_BYTES) -> None:
-        self._names = tuple(elements) or tuple(name for family in FAMILIES for name in family)
+        self._names = tuple(elements) or tuple(name for family in markup.FAMILIES for name in family)
         self._record = markup.record_start(self._names)
         self._max = max_frame_bytes
         self._window = Window(WHITE + _BYTE_ORDER_MARK)
@@ -63,7 +57,9 @@ class XmlElement:
         self._nests = False
         self._inside: markup.Inside | None = None
         self._in_tag = False  # in the start tag of the innermost open element
-        self._until = b""  # what ends the comment, section or instruction being read
+        self._section: markup.Section | None = None  # being read
+        self._section_at = 0  # from the head
+        self._section_opens = False  # the envelope began with it
         self._envelope = self._lost = False
 
     def _set_root(self, root: bytes) -> None:
@@ -77,12 +73,14 @@ class XmlElement:
 
     def feed(self, chunk: bytes) -> list[Piece]:
         self._window.data += chunk
-        while self._step():
-            pass
+        self._read_on()
         return self._window.take()
 
     def close(self) -> list[Piece]:
         window = self._window
+        while self._section and self._section is not markup.SECTIONS["cdata"]:
+            self._disown_section()
+            self._read_on()
         end = len(window.data)
         if self._stack:
             self._abandon(end, "truncated")
@@ -90,7 +88,7 @@ class XmlElement:
             window.damage(end, "oversize")
         elif self._envelope:
             tag = window.data.rfind(b"<", window.head)
-            if not self._until and window.data.find(b">", tag) < 0:
+            if not self._section and window.data.find(b">", tag) < 0:
                 self._end_envelope(tag)
                 window.damage(end, "truncated")
         else:
@@ -101,9 +99,13 @@ class XmlElement:
         self._reset()
         return window.clear()
 
+    def _read_on(self) -> None:
+        while self._step():
+            pass
+
     def _step(self) -> bool:
-        if self._until:
-            return self._pass_section()
+        if self._section:
+            return self._pass_section(self._section)
         if self._in_tag:
             return self._pass_tag()
         if self._stack:
@@ -132,7 +134,8 @@ class XmlElement:
         tag = markup.NAME_START.match(window.data, at, stop)
         if tag is not None and self._root:
             window.flush()
-            return self._begin_envelope()
+            self._envelope = True
+            return True
         if tag is not None:
             return self._first_tag(at, stop)
         if markup.is_undecided(window.data, at, stop):
@@ -151,7 +154,7 @@ class XmlElement:
             return True
         window.scan = end
         window.flush()
-        self._begin_envelope()
+        self._envelope = True
         if window.data[at + 1] == ord("/") or window.data[end - 2] == ord("/"):
             self._end_envelope(end)
         else:
@@ -186,13 +189,9 @@ class XmlElement:
                 self._end_envelope(window.solid(section.start()))
             self._set_root(b"")
         window.flush()
-        self._begin_envelope()
-        window.scan = section.end() - 1
-        self._until = markup.SECTION_ENDS[section.lastgroup or ""]
-        return True
-
-    def _begin_envelope(self) -> bool:
+        self._section_opens = not self._envelope
         self._envelope = True
+        self._enter_section(section)
         return True
 
     def _end_envelope(self, end: int) -> None:
@@ -236,7 +235,7 @@ class XmlElement:
         window.flush()
         self._reset()
         prefix, name = found.groups()
-        self._nests = name.decode() not in NEVER_NEST
+        self._nests = name.decode() not in markup.NEVER_NEST
         self._inside = self._search_inside(prefix, name)
         self._stack.append(_Open(at - window.head))
         self._in_tag = True
@@ -248,7 +247,7 @@ class XmlElement:
             if len(self._searches) >= _SEARCHES_KEPT:
                 self._searches.clear()
             known = name.decode()
-            family = next((names for names in FAMILIES if known in names), (known,))
+            family = next((names for names in markup.FAMILIES if known in names), (known,))
             kin = [prefix + kin.encode() for kin in family if kin in self._names]
             self._searches[key] = markup.Inside(prefix + name, kin, self._root)
         return self._searches[key]
@@ -299,8 +298,7 @@ class XmlElement:
         elif kind in ("start", "root") or markup.is_xml_declaration(window.data, found.start()):
             self._abandon(found.start(), "truncated")
         else:
-            window.scan = found.end() - 1
-            self._until = markup.SECTION_ENDS[kind or ""]
+            self._enter_section(found)
         return True
 
     def _pass_tag(self) -> bool:
@@ -343,15 +341,32 @@ class XmlElement:
         """Nothing from here on may be looked at: whether something is too long must not depend on the chunks."""
         return min(len(self._window.data), self._window.head + self._max)
 
-    def _pass_section(self) -> bool:
+    def _enter_section(self, found: re.Match[bytes]) -> None:
+        self._section = markup.SECTIONS[found.lastgroup or ""]
+        self._section_at = found.start() - self._window.head
+        self._window.scan = found.end() - 1
+
+    def _pass_section(self, section: markup.Section) -> bool:
         window = self._window
-        stop = self._stop()
-        at = window.data.find(self._until, window.scan, stop)
+        begin = window.head + self._section_at
+        stop = min(self._stop(), longest := begin + section.most_bytes)
+        at = window.data.find(section.end, window.scan, stop)
+        end = at + len(section.end) if at >= 0 else stop
+        meets_record = not section.has_tags and self._record.search(window.data, begin, end)
+        if meets_record or (at < 0 and stop == longest):
+            return self._disown_section()
         if at < 0:
-            window.scan = max(window.scan, stop - len(self._until) + 1)
+            window.scan = max(window.scan, stop - len(section.end) + 1)
             return self._too_long()
-        window.scan = at + len(self._until)
-        self._until = b""
+        window.scan = end
+        self._section = None
+        return True
+
+    def _disown_section(self) -> bool:
+        """It only looked like one: read it again without, as text of the record or envelope it is in, or as noise."""
+        self._window.scan = self._window.head + self._section_at + 1
+        self._section = None
+        self._envelope = self._envelope and not self._section_opens
         return True
 
     def _too_long(self) -> bool:
@@ -379,6 +394,7 @@ class XmlElement:
             window.frame(base + stop)
         window.damage(window.solid(base + self._stack[0].start), "oversize")
         moved = window.head - base
+        self._section_at -= moved
         for element in self._stack:
             element.start -= moved
             element.inner = [(start - moved, stop - moved) for start, stop in element.inner]

@@ -176,3 +176,62 @@ def test_at_close_an_unfinished_record_is_truncated_and_an_unfinished_tag_after_
     pieces = cut(XmlElement, b"<transSet><trans/><endTotals/></transS")
     assert envelopes(pieces) == [b"<transSet>", b"<endTotals/>"]
     assert noises(pieces) == [("truncated", b"</transS")]
+
+
+FALSE_STARTS = [b"<?x ", b"<!AB ", b"<!-- "]
+
+
+@pytest.mark.parametrize("start", FALSE_STARTS)
+def test_what_only_begins_like_a_section_swallows_no_record(start: bytes) -> None:
+    """A false start in noise, then records that trickle in: they come out within the section's longest."""
+    framer = XmlElement()
+    record = b"<trans>" + b"x" * 486 + b"</trans>"
+    pieces = framer.feed(b"\xff" + start + b"\xfe")
+    fed = 0
+    while not records(pieces):
+        pieces += framer.feed(record)
+        fed += 1
+    assert fed <= (33 if start == b"<!-- " else 1)
+    assert b"".join(data for _, data in noises(pieces)) == b"\xff" + start + b"\xfe"
+    assert records(pieces) == [record] * fed
+
+
+@pytest.mark.parametrize("start", FALSE_STARTS)
+def test_a_false_start_without_records_is_noise_once_it_is_too_long(start: bytes) -> None:
+    framer = XmlElement()
+    framer.feed(start)
+    for _ in range(17):
+        framer.feed(b"y" * 1024)
+    assert len(framer.pending) <= 8 << 10
+    laws(start + b"y" * 20_000 + b"<trans/>" + start)
+
+
+@pytest.mark.parametrize("start", FALSE_STARTS)
+def test_a_false_start_at_the_end_of_the_input_costs_no_record_behind_it(start: bytes) -> None:
+    pieces = laws(start + b"<trans>1</trans>\n<trans>2</trans>")
+    assert records(pieces) == [b" <trans>1</trans>", b"\n<trans>2</trans>"]
+    assert noises(pieces) == [("unframed", start.rstrip())]
+
+
+@pytest.mark.parametrize("start", [b"<?x ", b"<!AB "])
+def test_a_false_start_inside_a_record_damages_that_one_alone(start: bytes) -> None:
+    good = b"<trans>1</trans>"
+    whole = b"<trans>" + start + b"y" * 2000 + b"</trans>"
+    assert records(laws(b"<transSet>" + good + whole + good + b"</transSet>")) == [good, whole, good]
+    pieces = laws(b"<transSet>" + good + b"<trans>" + start + good * 2 + b"</transSet>")
+    assert records(pieces) == [good, good, good]
+    assert noises(pieces) == [("truncated", b"<trans>" + start)]
+
+
+def test_a_section_of_its_longest_is_whole_and_a_byte_more_is_none() -> None:
+    for start, end, most in ((b"<?x ", b"?>", 1024), (b"<!AB ", b">", 1024), (b"<!-- ", b"-->", 16 << 10)):
+        fill = b"y" * (most - len(start) - len(end))
+        assert laws(start + fill + end + b"<trans/>") == [Frame(start + fill + end, envelope=True), Frame(b"<trans/>")]
+        pieces = laws(start + fill + b"y" + end + b"<trans/>")
+        assert (envelopes(pieces), records(pieces)) == ([], [b"<trans/>"])
+        assert {reason for reason, _ in noises(pieces)} == {"unframed"}
+
+
+def test_long_content_in_a_cdata_section_stays_in_its_record() -> None:
+    record = b"<trans><![CDATA[" + b"</trans><trans>" * 5000 + b"]]></trans>"
+    assert XmlElement().feed(record) == [Frame(record)]

@@ -11,7 +11,8 @@ import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Protocol, cast
+from types import SimpleNamespace
+from typing import Any, Protocol, cast
 
 import routerd.cloud  # noqa: F401  first: it imports aiohttp without the system's CA file
 
@@ -68,12 +69,12 @@ class Controller:
             total=patience.document_s, sock_connect=patience.connect_s, sock_read=patience.silence_s
         )
         self._http = aiohttp.ClientSession(
-            # Polls are minutes apart, and on a kept connection aiohttp would send a request again: a login, too.
-            connector=aiohttp.TCPConnector(ssl=self._tls, force_close=True),
+            connector=aiohttp.TCPConnector(ssl=self._tls, force_close=True),  # polls are minutes apart
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=timeout,
             auto_decompress=False,
             headers={"Accept-Encoding": "identity"},
+            trace_configs=[_once()],
         )
 
     async def close(self) -> None:
@@ -239,6 +240,20 @@ class PinnedContext(ssl.SSLContext):
         self.pin = ""
         self.seen = ""
         _unverified(self)
+
+
+def _once() -> aiohttp.TraceConfig:
+    """aiohttp sends a GET again when the connection breaks before the answer. A login must not be: two wrong ones may
+    lock the account. Each try opens a connection, so the second is stopped there."""
+
+    async def connecting(_: object, tries: Any, __: object) -> None:
+        tries.count += 1
+        if tries.count > 1:
+            raise aiohttp.ClientConnectionError("asked once")
+
+    config = aiohttp.TraceConfig(lambda **_: SimpleNamespace(count=0))  # type: ignore[arg-type]
+    config.on_connection_create_start.append(connecting)
+    return config
 
 
 def place(host: str, port: int) -> str:

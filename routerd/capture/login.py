@@ -8,13 +8,16 @@ not sent again, whatever restarts.
 import asyncio
 import hashlib
 import hmac
+import logging
 import os
 import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from routerd.capture.link import PullInlet
-from routerd.errors import PermanentError
+from routerd.errors import PermanentError, TransientError
+
+log = logging.getLogger("routerd.capture.commander")
 
 REFUSED = "refused"  # the note's key
 _ROUNDS = 50_000  # of PBKDF2: 0.1 s of a small CPU, once per change of the file; the flash may be read by a thief
@@ -36,17 +39,15 @@ class Gate:
         self._path = path
         self._place = place
         self._inlet = inlet
-        self._refusal = ""  # the note: salt, digest and the POS's words
+        self._refusal: str | None = None  # the note: salt, digest and the POS's words; None before it was looked at
         self._refused_file: tuple[int, ...] = ()  # the file the refusal was last found to be about
         self._is_noted = True
 
-    async def begin(self) -> None:
-        """Remember what an earlier run was told. Raises TransientError when the disk refuses."""
-        self._refusal = await self._inlet.noted(REFUSED)
-
     async def login(self) -> Login:
         """Raises PermanentError: pos.login_file when the file is missing, malformed or open to others, pos.auth_failed
-        when this login was refused. A changed file is looked at again."""
+        when this login was refused. A changed file is looked at again. TransientError when the notes cannot be read."""
+        if self._refusal is None:
+            self._refusal = await self._inlet.noted(REFUSED)
         if not self._is_noted:
             await self._note(self._refusal)
         login, file = await asyncio.to_thread(_read, self._path)
@@ -59,10 +60,7 @@ class Gate:
         return login
 
     async def refuse(self, login: Login, why: str) -> PermanentError:
-        """The POS refused it. Returns what to raise.
-
-        Raises TransientError when the disk refuses the note; it is noted before the next login then.
-        """
+        """The POS refused it. Returns what to raise."""
         salt = os.urandom(16).hex()
         digest = await asyncio.to_thread(self._digest, login, salt)
         self._refused_file = ()
@@ -75,10 +73,15 @@ class Gate:
             await self._note("")
 
     async def _note(self, text: str) -> None:
+        """A disk that refuses is asked again before the next login; until then this run remembers."""
         self._refusal = text
-        self._is_noted = False
-        await self._inlet.note(REFUSED, text)
-        self._is_noted = True
+        try:
+            await self._inlet.note(REFUSED, text)
+        except TransientError as fault:
+            self._is_noted = False
+            log.warning("%s: what became of the login is not noted: %s", self._place, fault)
+        else:
+            self._is_noted = True
 
     def _digest(self, login: Login, salt: str) -> str:
         content = "\0".join((self._place, login.user, login.password, login.otp))

@@ -88,8 +88,8 @@ def due(
     """What is to be read without being asked, oldest first; of one day, the kind configured first comes first.
 
     Per kind: what is newer than the newest that was taken. Where none was, or with `all_days` (the numbering began
-    anew), what was not taken of the last `catch_up_days`, at least one, up to the newest in the list: the router's clock
-    may be wrong.
+    anew), what was not taken of the last `catch_up_days`, at least one, up to the newest in the list: the router's own
+    clock may be wrong.
     """
     chosen = []
     for kind in kinds:

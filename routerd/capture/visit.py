@@ -42,7 +42,7 @@ class FaultError(TransientError):
 
 
 class Visit:
-    """`begin` once, `trust` before each round of requests, `leave` in the end."""
+    """`trust` before each round of requests, `leave` in the end."""
 
     def __init__(self, controller: Controller, gate: Gate, inlet: PullInlet) -> None:
         self._controller = controller
@@ -50,10 +50,6 @@ class Visit:
         self._inlet = inlet
         self._cookie = ""
         self._asks_plain = False  # this controller has no vtranssetz, or not for this user
-
-    async def begin(self) -> None:
-        """Raises TransientError when the disk refuses."""
-        await self._gate.begin()
 
     async def trust(self) -> None:
         """Know the certificate: the one noted, or on first use the one shown now. Forgetting the note accepts another.

@@ -1,7 +1,6 @@
 """A site controller and the link that polls it, with time moved by hand; and a server that answers as a test says."""
 
 import asyncio
-import os
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -13,6 +12,7 @@ from aiohttp import web
 from routerd.backoff import Backoff
 from routerd.capture.commander import CommanderTransport
 from routerd.capture.rounds import Timing
+from routerd.errors import TransientError
 from routerd.model import CommanderLink
 from scripts.commander.certificate import make_certificate
 from scripts.commander.commander import Commander
@@ -24,7 +24,7 @@ from tests.fakes.inlet import FakeMemory, FakePullInlet, running
 
 BEGIN = datetime(2026, 11, 17, 2, 5, 6)
 MORNING = datetime(2026, 11, 22, 9, 0, 0)
-DEADLINE_S = 30.0
+DEADLINE_S = 10.0
 PASSWORD = Site().password
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -70,6 +70,19 @@ class HandPace:
         self.move_to(self._limit_s)
 
 
+class PlainInlet(FakePullInlet):
+    """The room with a disk that may refuse: `unwritable` holds the keys of notes it does not take."""
+
+    def __init__(self, scratch: Path, memory: FakeMemory | None = None) -> None:
+        super().__init__(scratch, "transset", memory)
+        self.unwritable: set[str] = set()
+
+    async def note(self, key: str, text: str) -> None:
+        if key in self.unwritable:
+            raise TransientError("spool.disk", "the disk is full")
+        await super().note(key, text)
+
+
 class Shop:
     """A controller on loopback, its clock, and links to it that a test starts and ends."""
 
@@ -77,7 +90,7 @@ class Shop:
         self.folder = folder
         self.pos = pos
         self.pace = HandPace(clock)
-        self.inlet = new_inlet(folder)
+        self.inlet = PlainInlet(folder / "scratch")
         self.transport = CommanderTransport(self.link())
         log_in_with(folder, PASSWORD)
 
@@ -86,14 +99,14 @@ class Shop:
         return CommanderLink(**given)  # type: ignore[arg-type]
 
     @asynccontextmanager
-    async def polled(self, *, timing: Timing | None = None, **changes: object) -> AsyncIterator[FakePullInlet]:
+    async def polled(self, *, timing: Timing | None = None, **changes: object) -> AsyncIterator[PlainInlet]:
         """The link runs inside the block; entered when its first turn is over."""
         async with self.started(timing=timing, **changes):
             await self.pace.elapse(0)
             yield self.inlet
 
     @asynccontextmanager
-    async def started(self, *, timing: Timing | None = None, **changes: object) -> AsyncIterator[FakePullInlet]:
+    async def started(self, *, timing: Timing | None = None, **changes: object) -> AsyncIterator[PlainInlet]:
         """The link runs inside the block."""
         self.transport = transport(self.link(**changes), self.pace, timing)
         async with running(self.transport, self.inlet):
@@ -101,15 +114,11 @@ class Shop:
 
     def restart(self, *, power_cut: bool = False) -> None:
         """A new run of the daemon: what was noted stays, the RAM disk only without a power cut."""
-        before, self.inlet = self.inlet, new_inlet(self.folder, self.inlet.memory)
+        before, self.inlet = self.inlet, PlainInlet(self.folder / "scratch", self.inlet.memory)
         self.inlet.memory.epoch += 1
         self.inlet.notes = before.notes
         if power_cut:
             self.inlet.scratch.unlink(missing_ok=True)
-
-
-def new_inlet(folder: Path, memory: FakeMemory | None = None) -> FakePullInlet:
-    return FakePullInlet(folder / "scratch", "transset", memory)
 
 
 def transport(link: CommanderLink, pace: HandPace, timing: Timing | None = None) -> CommanderTransport:
@@ -153,7 +162,7 @@ async def open_stranger(handler: Handler, *, newest_tls: ssl.TLSVersion | None =
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     make_certificate().load_into(context)
     if newest_tls:
-        context.minimum_version = ssl.TLSVersion.TLSv1
+        context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
         context.maximum_version = newest_tls
     await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context).start()
     try:
@@ -162,5 +171,15 @@ async def open_stranger(handler: Handler, *, newest_tls: ssl.TLSVersion | None =
         await runner.cleanup()
 
 
-def mode_of(path: Path) -> int:
-    return os.stat(path).st_mode & 0o777
+@asynccontextmanager
+async def polling_stranger(
+    folder: Path, handler: Handler, *, timing: Timing | None = None
+) -> AsyncIterator[tuple[PlainInlet, HandPace]]:
+    """A link to such a server runs inside the block; entered when its first turn is over."""
+    log_in_with(folder, PASSWORD)
+    inlet, pace = PlainInlet(folder / "scratch"), HandPace()
+    async with open_stranger(handler) as port:
+        link = CommanderLink("127.0.0.1", folder / "login", port)
+        async with running(transport(link, pace, timing), inlet):
+            await pace.elapse(0)
+            yield inlet, pace

@@ -131,7 +131,7 @@ class Daemon:
         async def connect() -> Cloud:
             key = KeyFile(config.key_file)
             self._device = key.device
-            return Cloud(config.url, config.ca_file, key, config.timeout_s)
+            return Cloud(config.url, config.ca_file, key, config.timeout_s, self._clock)
 
         self._spool.cloud_is(reachable=False)
         cloud = await self._retried("forward", connect)

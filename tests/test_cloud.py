@@ -6,15 +6,18 @@ import gzip
 import hashlib
 import ssl
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from aiohttp import web
 
 from fleetd.init import init
+from fleetd.pki import make_ca, make_server
 from routerd.cloud import Cloud, KeyFile
 from routerd.errors import PermanentError
 from routerd.wire.answers import Reaction
+from tests.fakes.clock import FakeClock
 
 SECRET = "store-7." + "s" * 43
 
@@ -25,6 +28,7 @@ class Server:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.port = 0
+        self.context: ssl.SSLContext
         self.seen: list[web.Request] = []
         self.response = web.Response(body=b"ok", headers={"Routerd-Protocol": "1.0"})
         self.delay = asyncio.Event()
@@ -47,6 +51,7 @@ async def server(tmp_path: Path) -> AsyncIterator[Server]:
     await runner.setup()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(made.folder / "server.pem", made.folder / "server.key")
+    made.context = context
     await web.TCPSite(runner, "0.0.0.0", 0, ssl_context=context).start()
     made.port = runner.addresses[0][1]
     yield made
@@ -62,8 +67,12 @@ def key(tmp_path: Path) -> KeyFile:
     return KeyFile(path)
 
 
-async def ask(server: Server, key: KeyFile, *, host: str = "127.0.0.1", ca: Path | None = None) -> tuple[Reaction, str]:
-    cloud = Cloud(f"https://{host}:{server.port}", ca or server.folder / "ca.pem", key, 5.0)
+async def ask(
+    server: Server, key: KeyFile, *, host: str = "127.0.0.1", ca: Path | None = None, synced: bool = True
+) -> tuple[Reaction, str]:
+    clock = FakeClock()
+    clock.synced = synced
+    cloud = Cloud(f"https://{host}:{server.port}", ca or server.folder / "ca.pem", key, 5.0, clock)
     try:
         reply = await cloud.post("/v1/ingest", b"body")
     finally:
@@ -108,7 +117,7 @@ async def test_an_endless_page_is_cut(server: Server, key: KeyFile) -> None:
 
 async def test_a_compressed_page_is_not_unpacked(server: Server, key: KeyFile) -> None:
     server.response = web.Response(body=gzip.compress(bytes(50_000_000)), headers={"Content-Encoding": "gzip"})
-    cloud = Cloud(f"https://127.0.0.1:{server.port}", server.folder / "ca.pem", key, 5.0)
+    cloud = Cloud(f"https://127.0.0.1:{server.port}", server.folder / "ca.pem", key, 5.0, FakeClock())
     reply = await cloud.post("/v1/ingest", b"")
     await cloud.close()
     assert reply.meaning.reaction is Reaction.CAPTIVE
@@ -117,7 +126,7 @@ async def test_a_compressed_page_is_not_unpacked(server: Server, key: KeyFile) -
 
 async def test_silence_times_out(server: Server, key: KeyFile) -> None:
     server.delay.clear()
-    cloud = Cloud(f"https://127.0.0.1:{server.port}", server.folder / "ca.pem", key, 0.3)
+    cloud = Cloud(f"https://127.0.0.1:{server.port}", server.folder / "ca.pem", key, 0.3, FakeClock())
     reply = await cloud.post("/v1/ingest", b"")
     await cloud.close()
     assert (reply.meaning.reaction, reply.meaning.code) == (Reaction.RETRY, "cloud.timeout")
@@ -132,7 +141,7 @@ async def test_nobody_there_and_no_such_name_are_told_apart(server: Server, key:
 async def test_an_error_code_and_a_told_wait_are_read(server: Server, key: KeyFile) -> None:
     headers = {"Routerd-Protocol": "1.0", "Retry-After": "90"}
     server.response = web.json_response({"error": {"code": "busy"}}, status=503, headers=headers)
-    cloud = Cloud(f"https://127.0.0.1:{server.port}", server.folder / "ca.pem", key, 5.0)
+    cloud = Cloud(f"https://127.0.0.1:{server.port}", server.folder / "ca.pem", key, 5.0, FakeClock())
     reply = await cloud.post("/v1/ingest", b"")
     await cloud.close()
     assert (reply.meaning.reaction, reply.retry_after_s, reply.detail) == (Reaction.RETRY, 90.0, "HTTP 503 busy")
@@ -176,7 +185,7 @@ def put(path: Path, line: str, mode: int = 0o600) -> None:
 async def test_a_key_put_in_the_files_place_is_taken_without_a_restart(
     server: Server, key: KeyFile, tmp_path: Path
 ) -> None:
-    cloud = Cloud(f"https://127.0.0.1:{server.port}", server.folder / "ca.pem", key, 5.0)
+    cloud = Cloud(f"https://127.0.0.1:{server.port}", server.folder / "ca.pem", key, 5.0, FakeClock())
     assert not cloud.renewed()
     put(tmp_path / "device.key", OTHER)
     assert cloud.renewed()
@@ -206,3 +215,24 @@ def test_a_file_that_is_no_key_is_named_each_time_and_the_last_key_stays(key: Ke
     assert (key.headers("POST", "/", ""), key.device) == (before, "store-7")
     put(tmp_path / "device.key", OTHER)
     assert key.renewed()
+
+
+@pytest.fixture
+def lapsed(tmp_path: Path) -> Path:
+    """A folder whose server certificate, of our own CA, was valid ten years ago."""
+    then = datetime.now(UTC) - timedelta(days=3650)
+    ca = make_ca(then)
+    leaf = make_server(ca, ["127.0.0.1"], then)
+    (tmp_path / "lapsed").mkdir()
+    for name, content in (("ca.pem", ca.certificate), ("server.pem", leaf.certificate), ("server.key", leaf.key)):
+        (tmp_path / "lapsed" / name).write_bytes(content)
+    return tmp_path / "lapsed"
+
+
+async def test_a_router_whose_clock_was_never_set_holds_no_date_against_its_own_cloud(
+    lapsed: Path, server: Server, key: KeyFile
+) -> None:
+    server.context.load_cert_chain(lapsed / "server.pem", lapsed / "server.key")
+    assert await ask(server, key, ca=lapsed / "ca.pem") == (Reaction.RETRY, "cloud.tls_time")
+    assert await ask(server, key, ca=lapsed / "ca.pem", synced=False) == (Reaction.TAKE, "")
+    assert await ask(server, key, synced=False) == (Reaction.RETRY, "cloud.tls_intercepted")

@@ -9,7 +9,7 @@ def mono_ns_of(stamp: Stamp, now: Stamp) -> int:
     Of another boot: negative, by the two wall clocks if both could be trusted; else 0, which is when this boot began,
     so that an age counted from it is one that is exceeded.
     """
-    if stamp.boot_id.replace("-", "") == now.boot_id.replace("-", ""):
+    if stamp.boot_id == now.boot_id:
         return min(stamp.mono_ns, now.mono_ns)
     if not (stamp.synced and now.synced):
         return 0

@@ -6,7 +6,7 @@ A page is the body of one ring row, exactly PAGE_BYTES long, so that its SQLite 
 
 A frame is `total` pages of one generation; generations grow and are never reused. Its payload begins with
 
-    oldest live u64 | boot id 16 | monotonic ns i64 | wall ms i64 | synced u8
+    oldest live u64 | boot u32 | monotonic ns i64 | wall ms i64 | synced u8
 
 The first is the generation of the oldest frame that was still live when this one was written: acks ride along and cost
 no write. The others say when the oldest record in it was captured, so that its age is known after a restart. The rest
@@ -22,10 +22,10 @@ from routerd.model import Stamp
 PAGE_BYTES = 4056  # the largest blob whose row fills one 4,096-byte SQLite leaf without overflowing
 _HEADER = struct.Struct(">4sQHHHI")
 _MAGIC = b"RDp1"
-_LEAD = struct.Struct(">Q16sqq?")
+_LEAD = struct.Struct(">QIqq?")
 _BLANK = bytes(PAGE_BYTES)
 CAPACITY = PAGE_BYTES - _HEADER.size
-UNDATED = Stamp("", 0, 0, synced=False)
+UNDATED = Stamp("00000000", 0, 0, synced=False)
 MAX_PAGES = 400  # a frame of 1.6 MB: the largest record with everything around it
 
 
@@ -65,8 +65,7 @@ def pages_needed(segment_bytes: int) -> int:
 
 def pack(generation: int, oldest_live: int, segments: bytes, since: Stamp = UNDATED) -> bytes:
     """All pages of a frame, joined: a multiple of PAGE_BYTES."""
-    boot = bytes.fromhex(since.boot_id.replace("-", ""))
-    payload = _LEAD.pack(oldest_live, boot, since.mono_ns, since.wall_ms, since.synced) + segments
+    payload = _LEAD.pack(oldest_live, int(since.boot_id, 16), since.mono_ns, since.wall_ms, since.synced) + segments
     total = -(-len(payload) // CAPACITY)
     return b"".join(
         _pack_page(generation, index, total, payload[index * CAPACITY : (index + 1) * CAPACITY])
@@ -112,5 +111,5 @@ class Assembler:
         del self._parts[key]
         payload = b"".join(parts[index] for index in range(page.total))
         oldest_live, boot, *since = _LEAD.unpack_from(payload)
-        stamp = Stamp(boot.hex(), *since)
+        stamp = Stamp(f"{boot:08x}", *since)
         return Frame(page.generation, key[1], page.total, oldest_live, stamp, payload[_LEAD.size :])

@@ -153,7 +153,7 @@ async def open_shop(
 
 
 @asynccontextmanager
-async def open_stranger(handler: Handler, *, newest_tls: ssl.TLSVersion | None = None) -> AsyncIterator[int]:
+async def open_stranger(handler: Handler) -> AsyncIterator[int]:
     """An HTTPS server that answers as `handler` says; its port."""
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", handler)
@@ -161,9 +161,6 @@ async def open_stranger(handler: Handler, *, newest_tls: ssl.TLSVersion | None =
     await runner.setup()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     make_certificate().load_into(context)
-    if newest_tls:
-        context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
-        context.maximum_version = newest_tls
     await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context).start()
     try:
         yield runner.addresses[0][1]

@@ -17,24 +17,6 @@ NEVER_NEST = frozenset(("trans", *NAXML_EVENTS))  # a second one inside means th
 TOKEN_BYTES = 256  # the longest token: name 128 with its prefix 64, white space 16
 TAG_BYTES = 8192  # 16x the longest start tag seen (the root of an NCR POSLog, 500 B)
 
-
-class Section(NamedTuple):
-    """What is skipped as a whole: its `end`, the longest it may be, and whether tags in it are its own."""
-
-    end: bytes
-    most_bytes: int
-    has_tags: bool
-
-
-# An instruction or a declaration of 1 KiB is 4x the longest there is (a DOCTYPE with two addresses). What begins one is
-# three to five bytes, which noise brings by chance, and the records behind must not wait long for its end.
-SECTIONS = {
-    "instruction": Section(b"?>", 1 << 10, has_tags=False),
-    "comment": Section(b"-->", 16 << 10, has_tags=True),  # a licence, a block that was commented out
-    "cdata": Section(b"]]>", 1 << 30, has_tags=True),  # made for long content: the record's own limit is its limit
-    "declaration": Section(b">", 1 << 10, has_tags=False),
-}
-
 PREFIX = rb"(?>(?:[A-Za-z_\x80-\xff][\w.\-\x80-\xff]{0,62}:)?)"
 _NAME = rb"[A-Za-z_\x80-\xff][\w.:\-\x80-\xff]{0,127}+"
 _QUOTED = rb"(?:\"[^\"<]*+\"|'[^'<]*+')"
@@ -96,6 +78,26 @@ class Inside:
         self.end = b"</" + qname + b">"
         attributes = rb"(?>(?:\s[^<>\"'/]*+(?>(?:\"[^\"<>]*+\"[^<>\"'/]*+)*))?)"
         self.again = re.compile(rb"[ \t\r\n]{0,64}+(<" + name + attributes + b">)")
+
+
+class Section(NamedTuple):
+    """What is skipped as a whole: its `end`, the longest it may be, and what never stands in it (None: all may)."""
+
+    end: bytes
+    most_bytes: int
+    never: re.Pattern[bytes] | None
+
+
+def sections(names: Iterable[str]) -> dict[str, Section]:
+    """By the groups of SECTION. Noise brings the few bytes that begin one by chance, and the records behind must not
+    wait long for an end that never comes."""
+    tag = re.compile(rb"<(?:[?!]|" + PREFIX + either(names) + _ENDED + rb")")
+    return {
+        "instruction": Section(b"?>", 1 << 10, tag),  # 4x the longest there is, a DOCTYPE with two addresses
+        "declaration": Section(b">", 1 << 10, tag),
+        "comment": Section(b"-->", 16 << 10, re.compile(rb"<!--")),  # a licence, a block that was commented out
+        "cdata": Section(b"]]>", 1 << 30, None),  # made for long content: the record's own limit is its limit
+    }
 
 
 def is_undecided(data: bytearray, at: int, stop: int) -> bool:

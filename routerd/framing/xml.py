@@ -30,8 +30,7 @@ class XmlElement:
     What stands around the records (a document's head, totals, `openCashier` between `trans`) comes as `envelope`
     frames: one ends before a record, one with the root's end tag. Documents may follow each other, and records may
     stand without a root. Comments, CDATA sections and instructions are opaque: no tag in them counts. What begins like
-    one and runs on for too long (`markup.SECTIONS`), or like an instruction or declaration and meets a record's start
-    tag, is none.
+    one and runs on for too long, or holds what never stands in one (`markup.sections`), is none.
 
     Noise `unframed` is what is no markup where markup must begin. `truncated` is a record in which another one of a
     kind that never nests starts, or its root starts or ends, or an XML declaration stands, or the input ends; of kinds
@@ -46,6 +45,7 @@ class XmlElement:
     def __init__(self, elements: Iterable[str] = (), *, max_frame_bytes: int = MAX_FRAME_BYTES) -> None:
         self._names = tuple(elements) or tuple(name for family in markup.FAMILIES for name in family)
         self._record = markup.record_start(self._names)
+        self._sections = markup.sections(self._names)
         self._max = max_frame_bytes
         self._window = Window(WHITE + _BYTE_ORDER_MARK)
         self._searches: dict[tuple[bytes, bytes], markup.Inside] = {}
@@ -78,7 +78,7 @@ class XmlElement:
 
     def close(self) -> list[Piece]:
         window = self._window
-        while self._section and self._section is not markup.SECTIONS["cdata"]:
+        while self._section and self._section.never:
             self._disown_section()
             self._read_on()
         end = len(window.data)
@@ -342,7 +342,7 @@ class XmlElement:
         return min(len(self._window.data), self._window.head + self._max)
 
     def _enter_section(self, found: re.Match[bytes]) -> None:
-        self._section = markup.SECTIONS[found.lastgroup or ""]
+        self._section = self._sections[found.lastgroup or ""]
         self._section_at = found.start() - self._window.head
         self._window.scan = found.end() - 1
 
@@ -350,15 +350,14 @@ class XmlElement:
         window = self._window
         begin = window.head + self._section_at
         stop = min(self._stop(), longest := begin + section.most_bytes)
-        at = window.data.find(section.end, window.scan, stop)
-        end = at + len(section.end) if at >= 0 else stop
-        meets_record = not section.has_tags and self._record.search(window.data, begin, end)
-        if meets_record or (at < 0 and stop == longest):
+        broken = section.never.search(window.data, begin + 1, stop) if section.never else None
+        at = window.data.find(section.end, window.scan, broken.start() if broken else stop)
+        if at < 0 and (broken or stop == longest):
             return self._disown_section()
         if at < 0:
             window.scan = max(window.scan, stop - len(section.end) + 1)
             return self._too_long()
-        window.scan = end
+        window.scan = at + len(section.end)
         self._section = None
         return True
 

@@ -235,3 +235,12 @@ def test_a_section_of_its_longest_is_whole_and_a_byte_more_is_none() -> None:
 def test_long_content_in_a_cdata_section_stays_in_its_record() -> None:
     record = b"<trans><![CDATA[" + b"</trans><trans>" * 5000 + b"]]></trans>"
     assert XmlElement().feed(record) == [Frame(record)]
+
+
+@pytest.mark.parametrize("start", FALSE_STARTS)
+def test_a_section_that_begins_in_another_shows_that_the_first_is_none(start: bytes) -> None:
+    pieces = laws(b"<transSet>" + start + b"<!-- a --><trans/></transSet>")
+    assert envelopes(pieces) == [b"<transSet>" + start + b"<!-- a -->", b"</transSet>"]
+    framer = XmlElement()
+    framer.feed(start * 5)
+    assert framer.pending.strip() == start.strip()

@@ -89,6 +89,11 @@ class Commander:
         """Somebody unlocks the account at the controller."""
         self._cgi.sessions.unlock()
 
+    def occupy(self, count: int = 1) -> list[str]:
+        """Other pollers take `count` cookies, as far as there are any, and never release them; which."""
+        free = self.site.max_cookies - self.cookies_in_use
+        return [self._cgi.sessions.issue(self._clock.now()) for _ in range(min(count, free))]
+
     def forget_cookies(self) -> None:
         """Every cookie becomes invalid."""
         self._cgi.sessions.forget_all()

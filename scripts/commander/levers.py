@@ -20,6 +20,7 @@ levers, one a line on standard input; every line is answered with one line of JS
   stall N | resume       the next N documents stop | go on
   pause SECONDS          between pieces of 16 KiB of every answer
   certificate            a new certificate
+  occupy N               other pollers take N cookies and keep them
   forget | unlock        all cookies become invalid | the account is unlocked
 """
 _Lever = Callable[[Commander, list[str]], Awaitable[None] | None]
@@ -35,6 +36,10 @@ def _at(words: list[str]) -> int:
 
 def _pause(pos: Commander, words: list[str]) -> None:
     pos.troubles.pause_s = float(words[0])
+
+
+def _occupy(pos: Commander, words: list[str]) -> None:
+    pos.occupy(_count(words))
 
 
 _LEVERS: dict[str, _Lever] = {
@@ -54,6 +59,7 @@ _LEVERS: dict[str, _Lever] = {
     "resume": lambda pos, words: pos.troubles.resume(),
     "pause": _pause,
     "certificate": lambda pos, words: pos.change_certificate(),
+    "occupy": _occupy,
     "forget": lambda pos, words: pos.forget_cookies(),
     "unlock": lambda pos, words: pos.unlock(),
 }

@@ -45,6 +45,10 @@ class Sessions:
         if otp != self._site.otp:
             raise RefusedError(OTP)
         self._failed = 0
+        return self.issue(now)
+
+    def issue(self, now: datetime) -> str:
+        """A new cookie for somebody who may have one. Raises RefusedError when all are in use."""
         if self.in_use(now) >= self._site.max_cookies:
             raise RefusedError(NO_COOKIES_LEFT)
         cookie = f"{self._rng.getrandbits(128):032x}"

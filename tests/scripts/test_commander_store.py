@@ -250,6 +250,14 @@ def test_a_recorded_day_grows_as_the_clock_goes_on_and_closes_at_its_end() -> No
     assert not empty.pieces
 
 
+@pytest.mark.parametrize("first", [141, 300, 808])
+def test_a_recording_begins_when_the_last_of_its_first_records_was_written(first: int) -> None:
+    data = sample("verifone-commander", "daily-2026-07-17.312.xml")
+    shown = b"".join(one.data for one in load(data).pieces[:first])
+    latest = max(re.findall(rb"<(?:date|cOpenTime)>([^<]{19})", shown))
+    assert Recorded([], data, first=first).begin == datetime.fromisoformat(latest.decode())
+
+
 @pytest.mark.parametrize("cut", [b"<html/>", b"<transSet><trans/>", b'<transSet periodID="2" longId="a" shortId="1">'])
 def test_what_is_no_closed_period_is_refused(cut: bytes) -> None:
     with pytest.raises(ValueError, match=r"transSet|closed"):

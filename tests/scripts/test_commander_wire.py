@@ -137,6 +137,15 @@ async def test_the_sixth_cookie_is_refused_until_one_is_released_or_forgotten() 
         assert fault(await client.ask("vtlogpdlist", cookie=cookies[1])) == ("", "")
 
 
+async def test_other_pollers_may_hold_the_cookies_until_these_time_out() -> None:
+    async with open_store(Site(cookie_life_s=600)) as (pos, client, clock):
+        assert len(pos.occupy(9)) == 5
+        assert fault(await client.log_in()) == FULL
+        clock.advance(601)
+        await client.log_in()
+        assert client.cookie
+
+
 async def test_a_bad_cookie_may_meet_the_login_page() -> None:
     async with open_store(Site(login_page=True)) as (_, client, _):
         page = await client.period(2, DAY)
@@ -313,7 +322,8 @@ async def test_levers_are_pulled_by_name_and_a_wrong_name_is_told() -> None:
         assert (await levers.pull(pos, "reboot"))["cookies_in_use"] == 0
         assert (await levers.pull(pos, "close"))["url"] == pos.url
         for name in ("hide X", "show X", "cut 0", "unavailable 0", "busy 0", "stall 0", "resume", "pause 0", "forget",
-                     "unlock", "certificate", "close shift", "down", "up", "reinstall", "status"):  # fmt: skip
+                     "unlock", "certificate", "occupy 1", "close shift", "down", "up", "reinstall",
+                     "status"):  # fmt: skip
             assert "error" not in await levers.pull(pos, *name.split()), name
 
 

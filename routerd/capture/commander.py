@@ -25,8 +25,9 @@ class CommanderTransport:
     """Polls until cancelled.
 
     Conditions through `failed`: pos.bad_settings, pos.unreachable, pos.tls_failed, pos.not_a_commander, pos.login_file,
-    pos.auth_failed, pos.session_lost, pos.not_permitted, source.contended, pos.busy, pos.cut, pos.fault. Beside the
-    link's state: pos.certificate_changed, pos.sequence_reset, and those of `Pulls`.
+    pos.auth_failed, pos.session_lost, pos.not_permitted, pos.busy, pos.cut, pos.fault, pos.document_absent (`current`),
+    source.contended, source.no_room. Beside the link's state: pos.certificate_changed, pos.sequence_reset, and those of
+    `Pulls`.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class CommanderTransport:
         self._pace = pace or LoopPace()
         self._timing = timing or Timing()
         self._rounds: Rounds | None = None
+        self._is_running = False
 
     @property
     def requests(self) -> int:
@@ -60,18 +62,20 @@ class CommanderTransport:
         except PermanentError as fault:
             await give_up(inlet, fault)
         self._rounds = rounds = Rounds(self._link, inlet, pace=self._pace, timing=self._timing, wait_s=self._wait_s)
+        self._is_running = True
         try:
             await self._pace.sleep(self._chance() * self._timing.start_jitter_s)
             while True:
                 await rounds.turn()
                 await rounds.rest()
         finally:
+            self._is_running = False
             await rounds.leave()
             await rounds.controller.close()
 
     async def backfill(self, wish: Backfill) -> BackfillPlan:
         days(wish.first, wish.last)
-        if not self._rounds:
+        if not self._rounds or not self._is_running:
             raise TransientError("source.stopped", "the link does not run: start it, then ask again")
         return await self._rounds.backfill(wish)
 

@@ -16,6 +16,7 @@ from routerd.errors import CorruptError, TransientError
 log = logging.getLogger("routerd.capture.commander")
 
 _HEAD_BYTES = 1024  # openedTime ends within the first 250
+_ROOM_S = 60.0  # for the spool to drain; longer, and a worker of the controller would hang on our account
 _CUTS = ("pos.cut", "pos.busy")  # raised while a body is read
 
 
@@ -124,7 +125,15 @@ class _Reading:
             if self._fetch.feed(piece):
                 await asyncio.sleep(0)  # a small CPU cuts a piece in milliseconds: serial lines are read in between
             else:
+                await self._room()
+
+    async def _room(self) -> None:
+        try:
+            async with asyncio.timeout(_ROOM_S):
                 await self._inlet.room()
+        except TimeoutError as exc:
+            message = f"{self._name} is read again when the router has room for more records"
+            raise TransientError("source.no_room", message) from exc
 
     def end(self) -> bool:
         self._is_open = False

@@ -69,7 +69,8 @@ class Rounds:
         """Until something is due. A cookie that would run out meanwhile is given back first."""
         while (rest_s := self.agenda.rest_s(self._pace.now_s())) > 0:
             if rest_s > self._timing.cookie_idle_s:
-                await self.leave()
+                async with self._talk:
+                    await self.leave()
             self._wake.clear()
             nap = asyncio.ensure_future(self._pace.sleep(rest_s))
             woken = asyncio.ensure_future(self._wake.wait())
@@ -81,7 +82,7 @@ class Rounds:
 
     async def turn(self) -> None:
         """Do what is due. Never raises for what the POS does."""
-        await self._inlet.room()
+        await self._room()
         try:
             async with self._talk:
                 await self._visit.trust()
@@ -124,6 +125,18 @@ class Rounds:
         self.agenda.ask(wanted, anew=wish.anew)
         self._wake.set()
         return BackfillPlan(_names(wanted), _names(held), choice.absent)
+
+    async def _room(self) -> None:
+        """Until what is read can be stored, which may be hours: the cookie is not kept in use for that."""
+        room = asyncio.ensure_future(self._inlet.room())
+        try:
+            await asyncio.sleep(0)
+            if not room.done():
+                async with self._talk:
+                    await self.leave()
+            await room
+        finally:
+            room.cancel()
 
     async def _poll(self) -> bool:
         """The running period. False if it was cut, and is left for the next poll."""

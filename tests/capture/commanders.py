@@ -60,11 +60,15 @@ class HandPace:
                 self._clock.advance(now_s - self._now_s)
             self._now_s = now_s
 
-    async def elapse(self, seconds: float) -> None:
-        """Return when the link has done all that falls into the next `seconds` and sleeps beyond them."""
+    def allow(self, seconds: float) -> None:
+        """Let it go on, as far as the next `seconds` reach."""
         self._limit_s = self._now_s + seconds
         self._parked.clear()
         self._moved.set()
+
+    async def elapse(self, seconds: float) -> None:
+        """Return when the link has done all that falls into the next `seconds` and sleeps beyond them."""
+        self.allow(seconds)
         async with asyncio.timeout(DEADLINE_S):
             await self._parked.wait()
         self.move_to(self._limit_s)
@@ -76,6 +80,17 @@ class PlainInlet(FakePullInlet):
     def __init__(self, scratch: Path, memory: FakeMemory | None = None) -> None:
         super().__init__(scratch, "transset", memory)
         self.unwritable: set[str] = set()
+        self._rooms_left = -1
+
+    def hold_room_after(self, count: int) -> None:
+        """`room` returns `count` times more, then only after `empty`."""
+        self._rooms_left = count
+
+    async def room(self) -> None:
+        if self._rooms_left == 0:
+            self.fill()
+        self._rooms_left -= self._rooms_left >= 0
+        await super().room()
 
     async def note(self, key: str, text: str) -> None:
         if key in self.unwritable:

@@ -6,12 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from routerd.capture import pulls
 from routerd.capture.link import Backfill
 from routerd.errors import PermanentError, TransientError
 from routerd.model import DOCUMENT
 from scripts.commander.recorded import Recorded
 from scripts.commander.sessions import Site
 from tests.capture.commanders import Shop, open_shop, store
+from tests.capture.wires import turns
 from tests.fakes.inlet import FakePullInlet
 from tests.samples import sample
 
@@ -172,13 +174,41 @@ async def test_the_genuine_day_played_as_it_ran_gives_every_record_once(tmp_path
 
 
 async def test_a_full_spool_stops_the_reading_and_loses_nothing(shop: Shop) -> None:
-    shop.inlet.fill()
-    async with shop.started(catch_up_days=1) as inlet:
+    async with shop.polled(catch_up_days=2) as inlet:
+        inlet.fill()
+        requests, records = shop.transport.requests, len(inlet.records)
+        shop.pace.allow(1000)
         await inlet.until(lambda: inlet.waiting == 1)
-        assert inlet.drafts == []
+        while shop.pos.cookies_in_use:
+            await turns(1)
+        assert (shop.transport.requests, len(inlet.records)) == (requests + 1, records)
         inlet.empty()
-        await shop.pace.elapse(0)
-        assert taken(shop) == ["daily/2026-11-22.315"]
+        await shop.pace.elapse(1000)
+        assert taken(shop) == ["daily/2026-11-21.314", "daily/2026-11-22.315"]
+        assert not inlet.raised
+
+
+async def test_a_spool_that_fills_up_in_the_middle_lets_the_controller_go(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pulls, "_ROOM_S", 0.05)
+    async with shop.polled(catch_up_days=2) as inlet:
+        inlet.full = True  # every feed says so, and whoever asks for room before a request gets it
+        inlet.hold_room_after(1)
+        await shop.pace.elapse(300)
+        assert "source.no_room" in inlet.raised
+        inlet.empty()
+        await shop.pace.elapse(1200)
+        assert taken(shop) == ["daily/2026-11-21.314", "daily/2026-11-22.315"]
+        assert not inlet.raised
+
+
+async def test_a_link_that_ended_takes_no_backfill(shop: Shop) -> None:
+    async with shop.polled():
+        pass
+    with pytest.raises(TransientError) as fault:
+        await shop.transport.backfill(Backfill("2026-11-18", "2026-11-18"))
+    assert fault.value.code == "source.stopped"
 
 
 async def test_a_backfill_queues_what_the_pos_has_and_says_what_it_has_not(shop: Shop) -> None:

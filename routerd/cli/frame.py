@@ -3,6 +3,7 @@
 import argparse
 import json
 import random
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -16,6 +17,12 @@ from routerd.framing import FRAMERS, Framer, Noise, Piece, build
 _XML = {name: "xml-element" for name, known in tlog.DIALECTS.items() if known.elements}
 _FRAMERS = {**{dialect: framer for framer, dialect in tlog.FOR_FRAMER.items()}, **_XML, "ibm4690": "text"}
 _OPTIONS: Mapping[str, Mapping[str, str]] = {"ibm4690": {"line": "hex:220d0a"}}
+_ROOT = re.compile(rb"<(?:[A-Za-z_][\w.-]*:)?([A-Za-z_][\w.-]*)")
+_NO_LOGS = {
+    "periodList": "a Verifone site controller's list of its periods, not the log of one: fetch a period's transset",
+    "Transactions": "most likely a 4690 log taken apart into XML, not the log: take the .DAT file it was made from",
+}
+_HEAD_BYTES = 8192  # a document's first tag stands here
 _CHUNK = 64 << 10
 _LINE = 76
 
@@ -23,15 +30,21 @@ _LINE = 76
 def add_to(commands: Any) -> None:
     """Declare the command."""
     what = "what would this framer and dialect make of this recording?"
-    command = commands.add_parser("frame", help=what, description=what)
+    epilog = "Exit status: 0 every byte found a frame or an envelope, 1 noise or an unfinished rest, 2 not possible."
+    command = commands.add_parser("frame", help=what, description=what, epilog=epilog)
     command.add_argument("file", type=Path, metavar="FILE", help="a recording, as it came from the wire; - for stdin")
     command.add_argument("--framer", choices=sorted(FRAMERS), help="how to cut it (default: guessed from the bytes)")
     command.add_argument("--dialect", choices=sorted(tlog.DIALECTS), help="how to read it (default: guessed)")
     command.add_argument(
         "--option", action="append", default=[], metavar="KEY=VALUE", help="an option of the framer, such as end=\\x03"
     )
-    command.add_argument("--chunk", default=str(_CHUNK), metavar="N|random", help="feed it in pieces of N bytes")
-    command.add_argument("--seed", type=int, default=0, help="for --chunk random (default %(default)s)")
+    command.add_argument(
+        "--chunk",
+        default=str(_CHUNK),
+        metavar="N|random",
+        help="feed it in pieces of N bytes, or of random size (default %(default)s)",
+    )
+    command.add_argument("--seed", type=int, default=0, metavar="N", help="which random sizes (default %(default)s)")
     command.add_argument(
         "--show", type=int, default=3, metavar="N", help="how many frames to print (default %(default)s)"
     )
@@ -45,6 +58,7 @@ class Findings:
 
     framer: str
     dialect: str
+    hint: str = ""
     total_bytes: int = 0
     frames: int = 0
     envelopes: int = 0
@@ -62,6 +76,7 @@ class Findings:
         return {
             "framer": self.framer,
             "dialect": self.dialect,
+            "hint": self.hint,
             "frames": self.frames,
             "envelopes": self.envelopes,
             "noise_bytes": self.noise_bytes,
@@ -85,6 +100,7 @@ def run(arguments: argparse.Namespace) -> int:
     options = {**options, **_options(arguments.option)}
     elements = tlog.DIALECTS[dialect].elements if dialect else ()
     findings = examine(content, build(framer, options, elements), Findings(framer, dialect), arguments)
+    findings.hint = hint(content, findings)
     sys.stdout.write(json.dumps(findings.document()) + "\n" if arguments.json else render(findings))
     return int(findings.noise_bytes > 0 or findings.pending_bytes > 0)
 
@@ -95,7 +111,30 @@ def guess(content: bytes, framer: str | None = None, dialect: str | None = None)
     name = dialect or tlog.FOR_FRAMER.get(framer or "", "") or tlog.sniff(content)
     if framer == "xml-element" and name not in _XML:
         name = ""
-    return framer or _FRAMERS.get(name, "text"), name, _OPTIONS.get(name, {})
+    unknown = "xml-element" if _looks_like(content) == "XML" else "text"
+    return framer or _FRAMERS.get(name, unknown), name, _OPTIONS.get(name, {})
+
+
+def hint(content: bytes, findings: Findings) -> str:
+    """What a recording that gave no identity looks like, and what to pass; "" for one that did."""
+    if findings.identities or findings.dialect:
+        return ""
+    match _looks_like(content):
+        case "XML":
+            root = _ROOT.search(content[:_HEAD_BYTES])
+            name = root[1].decode("utf-8", "replace") if root else "?"
+            known = ", ".join(element for dialect in tlog.DIALECTS.values() for element in dialect.elements)
+            what = _NO_LOGS.get(name, f"no record in it is one of {known}: it is no transaction log known here")
+            return f"XML with the root <{name}>: {what}; --framer text shows its lines"
+        case "JSON":
+            return "JSON, which no framer cuts into records; --framer text takes each line as one"
+        case _:
+            return "no format known here: pass --framer and --dialect, and check the port's speed and parity"
+
+
+def _looks_like(content: bytes) -> str:
+    start = content[:_HEAD_BYTES].lstrip(b"\xef\xbb\xbf \t\r\n")[:1]
+    return {b"<": "XML", b"{": "JSON", b"[": "JSON"}.get(start, "")
 
 
 def examine(content: bytes, framer: Framer, findings: Findings, arguments: argparse.Namespace) -> Findings:
@@ -143,6 +182,8 @@ def render(findings: Findings) -> str:
         f"{findings.fallback_identities} made up for want of the POS's own",
         f"  {findings.masked_bytes} bytes of card data masked",
     ]
+    if findings.hint:
+        lines.append(f"  it looks like {findings.hint}")
     for number, data in enumerate(findings.first, 1):
         lines += ["", f"frame {number}, {len(data)} bytes:", *(f"  | {line}" for line in readable(data))]
     return "\n".join(lines) + "\n"

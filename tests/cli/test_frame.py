@@ -68,6 +68,62 @@ def test_noise_and_an_unfinished_rest_are_counted_and_exit_1(
     assert accounted == found["bytes"]
 
 
+HEAD = b'<?xml version="1.0"?>\n'
+
+
+@pytest.mark.parametrize(
+    ("content", "framer", "said"),
+    [
+        (HEAD + b"<d:periodList xmlns:d='urn:x'><periodInfo/></d:periodList>", "xml-element", "list of its periods"),
+        (b"<Transactions><Transaction><a>1</a></Transaction></Transactions>", "xml-element", "4690 log taken apart"),
+        (
+            HEAD + b"<report><line/></report>",
+            "xml-element",
+            "root <report>: no record in it is one of trans, ",
+        ),
+        (b'{"sales": [1, 2]}\n', "text", "JSON"),
+        (bytes(range(128, 256)) * 20, "text", "no format known here: pass --framer and --dialect"),
+    ],
+)
+def test_what_is_no_log_is_named_and_what_to_pass_is_said(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    content: bytes,
+    framer: str,
+    said: str,
+) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(content)
+    _, out = frame(monkeypatch, capsys, str(path))
+    assert f"framer {framer}" in out
+    assert said in out
+    assert "--framer" in out
+    _, out = frame(monkeypatch, capsys, "--json", str(path))
+    assert said in json.loads(out)["hint"]
+
+
+def test_a_log_needs_no_hint(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    _, out = frame(monkeypatch, capsys, "--json", str(SAMPLES / "poslog-ncr/SMALL.xml"))
+    assert json.loads(out)["hint"] == ""
+    _, out = frame(monkeypatch, capsys, str(SAMPLES / "verifone-serial/register.bin"))
+    assert "looks like" not in out
+
+
+def test_every_option_says_what_it_is_and_every_exit_status_what_it_means(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["routerctl", "frame", "--help"])
+    monkeypatch.setenv("COLUMNS", "200")
+    with pytest.raises(SystemExit):
+        main()
+    said = capsys.readouterr().out
+    listed = [line for line in said.split("options:")[1].splitlines() if line.startswith("  -")]
+    assert len(listed) == 8
+    assert all(len(line.split("  ", 2)[2].split()) >= 4 for line in listed if "{" not in line)
+    assert all(f"{status} " in said.split("Exit status:")[1] for status in (0, 1, 2))
+
+
 @pytest.mark.parametrize("words", [["--chunk", "0"], ["--option", "start"], ["--framer", "text", "--option", "x=1"]])
 def test_impossible_words_are_one_line_and_exit_2(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, words: list[str]

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from fleetd.ledger.base import COMPLETION, ROLLBACK
-from fleetd.ledger.serials import SerialHole, hours, number_in
+from fleetd.ledger.serials import SerialHole, hours, is_number, number_in
 from fleetd.ledger.verdict import BY_ROLLBACK, BY_SERIAL, HeldTicket, Missing
 
 PUMP = re.compile(r"#\s*0*(\d+)\s*$")  # `PREPAY CA #05`
@@ -24,7 +24,7 @@ def completion_losses(
     was the completion, and it is already missed.
     """
     done = {number_in(held.ticket.linked) for held in tickets if COMPLETION in held.ticket.flags}
-    prepaid = {held.ticket.number: int(held.ticket.serial) for held in tickets if held.ticket.serial.isdigit()}
+    prepaid = {held.ticket.number: int(held.ticket.serial) for held in tickets if is_number(held.ticket.serial)}
     tills_own = [hole.last - hole.first + 1 - hole.left for hole in holes]
     for held in sorted(tickets, key=lambda one: one.ticket.number):
         number = held.ticket.number
@@ -48,9 +48,9 @@ def _completion(
 ) -> Missing:
     pumps = {held.ticket.register for held in tickets if held.ticket.serial} - tills
     fuel = [line for line in rollback.ticket.lines if line.kind == "fuel"]
-    named = [found[1] for line in fuel if (found := PUMP.search(line.description))]
-    # pumps are numbered alike, 901, 902 …: the last line's pump has a register even if it sold nothing else
-    likely = {pump[0] + named[-1].zfill(len(pump) - 1) for pump in pumps if named}
+    named = {found[1] for line in fuel if (found := PUMP.search(line.description))}
+    # pumps are numbered alike, 901, 902 …: the line's pump has a register even if it sold nothing else
+    likely = {pump[0] + name.zfill(len(pump) - 1) for pump in pumps for name in named}
     after = (hole.start if hole else "") or rollback.ticket.pos_time
     before = hole.end if hole else ""
     serials = (str(hole.first), str(hole.last)) if hole else ("", "")
@@ -76,7 +76,7 @@ def pump_loss(hole: SerialHole, tickets: Iterable[HeldTicket], tills: set[str]) 
         serials = {
             int(held.ticket.serial): held.ticket.number
             for held in tickets
-            if held.ticket.register == pump and held.ticket.serial.isdigit()
+            if held.ticket.register == pump and is_number(held.ticket.serial)
         }
         after = max((serial for serial in serials if serial < hole.first), default=None)
         before = min((serial for serial in serials if serial > hole.last), default=None)
@@ -84,7 +84,7 @@ def pump_loss(hole: SerialHole, tickets: Iterable[HeldTicket], tills: set[str]) 
             ranges[pump] = ("", "")
             continue
         low, high = serials[after], serials[before]
-        if not (low.isdigit() and high.isdigit()) or int(high) <= int(low):
+        if not (is_number(low) and is_number(high)) or int(high) <= int(low):
             ranges[pump] = ("", "")
         elif int(high) - int(low) > 1:
             ranges[pump] = (str(int(low) + 1), str(int(high) - 1))

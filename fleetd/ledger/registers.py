@@ -21,7 +21,7 @@ from itertools import pairwise
 
 from fleetd.ledger.base import COMPLETION, RECALLED, ROLLBACK, Marker
 from fleetd.ledger.pumps import completion_losses, pump_loss
-from fleetd.ledger.serials import RESET_JUMP, SerialHole, claim, hours, number_in, serial_holes
+from fleetd.ledger.serials import RESET_JUMP, SerialHole, claim, hours, is_number, number_in, serial_holes
 from fleetd.ledger.verdict import BY_CLOSE, BY_NUMBER, BY_NUMBER_AND_SERIAL, HeldTicket, Missing
 
 
@@ -31,7 +31,7 @@ def missing(
     """The stretches of tickets that did not arrive, in any order given; repeats and resets of a count do no harm."""
     edges = _edge_numbers(markers)
     tills = _tills(tickets)
-    if not any(held.ticket.serial.isdigit() for held in tickets):
+    if not any(is_number(held.ticket.serial) for held in tickets):
         return tuple(_by_number_alone(tickets, edges))
     holes = serial_holes(tickets, serial_before, serial_after)
     found: list[Missing] = []
@@ -54,7 +54,7 @@ def _tills(tickets: Iterable[HeldTicket]) -> set[str]:
 def _edge_numbers(markers: Iterable[Marker]) -> dict[str, tuple[int, int]]:
     edges: dict[str, tuple[int, int]] = {}
     for marker in markers:
-        if marker.kind != "close" or not (marker.first.isdigit() and marker.last.isdigit()) or int(marker.last) == 0:
+        if marker.kind != "close" or not (is_number(marker.first) and is_number(marker.last)) or int(marker.last) == 0:
             continue  # a cashier who sold nothing closes from 0 to 0
         first, last = int(marker.first), int(marker.last)
         low, high = edges.get(marker.register, (first, last))
@@ -70,22 +70,21 @@ def _till_losses(
     known: dict[int, HeldTicket] = {}
     others: set[int] = set()  # numbers taken by what has no serial; a rollback only repeats its prepay's
     for held in tickets:
-        if held.ticket.register == register and held.ticket.number.isdigit():
-            if held.ticket.serial.isdigit():
+        if held.ticket.register == register and is_number(held.ticket.number):
+            if is_number(held.ticket.serial):
                 known[int(held.ticket.number)] = held
             elif ROLLBACK not in held.ticket.flags:
                 others.add(int(held.ticket.number))
     numbers = sorted(known)
     for low, high in pairwise(numbers):
-        lost = [number for number in range(low + 1, high) if number not in others] if high - low <= RESET_JUMP else []
+        lost = _lost(low, high, others)
         count = claim(holes, known[low], known[high], len(lost))
         if count:
             yield _missing(register, lost, known[low], known[high], count, BY_NUMBER_AND_SERIAL)
-    if edge and not numbers:
-        lost = [number for number in range(edge[0], edge[1] + 1) if number not in others]
+    if edge and not numbers and (lost := _lost(edge[0] - 1, edge[1] + 1, others)):
         claim(holes, None, None, len(lost))
         yield _missing(register, lost, None, None, len(lost), BY_CLOSE)
-    elif edge:
+    if edge and numbers:
         yield from _edge_losses(register, known, others, edge, holes)
 
 
@@ -97,14 +96,17 @@ def _edge_losses(
     holes: Sequence[SerialHole],
 ) -> Iterable[Missing]:
     low, high = min(known), max(known)
-    early = [number for number in range(edge[0], low) if number not in others] if low - edge[0] <= RESET_JUMP else []
-    late = [number for number in range(high + 1, edge[1] + 1) if number not in others]
-    if early:
+    if early := _lost(edge[0] - 1, low, others):
         claim(holes, None, known[low], len(early))
         yield _missing(register, early, None, known[low], len(early), BY_CLOSE)
-    if late and edge[1] - high <= RESET_JUMP:
+    if late := _lost(high, edge[1] + 1, others):
         claim(holes, known[high], None, len(late))
         yield _missing(register, late, known[high], None, len(late), BY_CLOSE)
+
+
+def _lost(low: int, high: int, others: set[int]) -> list[int]:
+    """The numbers between two that nothing took; none where a new count has begun between them."""
+    return [number for number in range(low + 1, high) if number not in others] if high - low <= RESET_JUMP else []
 
 
 def _missing(
@@ -135,10 +137,10 @@ def _by_number_alone(tickets: Iterable[HeldTicket], edges: dict[str, tuple[int, 
     known: dict[str, dict[int, HeldTicket | None]] = {}
     for held in tickets:
         numbers = known.setdefault(held.ticket.register, {})
-        if RECALLED in held.ticket.flags and (number := number_in(held.ticket.linked)):
+        if RECALLED in held.ticket.flags and is_number(number := number_in(held.ticket.linked)):
             numbers.setdefault(int(number), None)
     for held in tickets:
-        if held.ticket.number.isdigit():
+        if is_number(held.ticket.number):
             known[held.ticket.register][int(held.ticket.number)] = held
     for register, numbers in sorted(known.items()):
         if register in edges and numbers:

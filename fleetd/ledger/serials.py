@@ -13,6 +13,7 @@ from itertools import pairwise
 from fleetd.ledger.verdict import HeldTicket
 
 RESET_JUMP = 3000  # five times the busiest genuine day: no day loses more, so past it a new count has begun
+MAX_DIGITS = 18  # past any count, and short of where reading a number takes time
 LONGEST_QUIET = timedelta(hours=1)  # beyond it, or when time runs back, a controller may have restarted between
 CLOCK_SLACK = timedelta(minutes=1)
 
@@ -49,9 +50,9 @@ class SerialHole:
 
 def serial_holes(tickets: Iterable[HeldTicket], serial_before: str, serial_after: str) -> list[SerialHole]:
     """The holes, lowest first; the serials next to the day's own close its edges if they are known."""
-    known: dict[int, HeldTicket | None] = {int(text): None for text in (serial_before, serial_after) if text.isdigit()}
+    known: dict[int, HeldTicket | None] = {int(text): None for text in (serial_before, serial_after) if is_number(text)}
     for held in tickets:
-        if held.ticket.serial.isdigit():
+        if is_number(held.ticket.serial):
             known[int(held.ticket.serial)] = held
     serials = sorted(known)
     return [
@@ -92,6 +93,11 @@ def local(text: str) -> datetime | None:
         return datetime.fromisoformat(text).replace(tzinfo=None, microsecond=0)
     except ValueError:
         return None
+
+
+def is_number(text: str) -> bool:
+    """Whether a POS can have counted so far; what else stands in a number's place counts nothing."""
+    return len(text) <= MAX_DIGITS and text.isascii() and text.isdigit()
 
 
 def number_in(linked: str) -> str:

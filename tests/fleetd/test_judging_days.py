@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from fleetd.ledger.base import COMPLETION, ROLLBACK, SUSPENDED, Marker, Ticket, Totals
+from fleetd.ledger.base import COMPLETION, ROLLBACK, SUSPENDED, Line, Marker, Ticket, Totals
 from fleetd.ledger.days import LATE_AFTER_MS, distinct, judge
 from fleetd.ledger.verdict import Evidence, HeldTicket, described, is_counted, money
 from tests.fleetd.genuine import CLOSED_MS, DAYS, POS_CENTS, day, held
@@ -273,6 +273,45 @@ def test_numbers_alone_tell_where_a_source_has_no_serial() -> None:
     lost = [(one.first, one.last, one.count, one.hours) for one in verdict.missing]
     assert lost == [("9", "9", 1, (23,)), ("12", "12", 1, (1,)), ("14", "14", 1, (1,))]
     assert verdict.status == "unknown"
+
+
+def test_a_tills_hole_is_as_large_as_the_serials_say_and_numbers_that_sold_nothing_are_out_of_it() -> None:
+    def sale(number: int, serial: str) -> HeldTicket:
+        return held(Ticket("7", "101", str(number), "sale", serial=serial, total_cents=100, counted_cents=100), number)
+
+    tickets = (sale(1, "11"), sale(2, ""), sale(6, "13"), sale(7, "14"), sale(9, "16"))
+    lost = judge(Evidence("d", "daily", "7", None, None, tickets, (), 0, None), CLOSED_MS).missing
+    assert [(one.register, one.first, one.last, one.count) for one in lost] == [
+        ("101", "3", "5", 1),
+        ("101", "8", "8", 1),
+    ]
+    assert described(lost[0]) == "101: 1 ticket missing, number 3-5"
+
+
+def test_a_lost_completion_is_named_by_the_fuel_on_its_prepay_alone() -> None:
+    evidence = day(DAYS[0])
+    completion = where(evidence, register="903", linked="1014447")
+    rollback = next(n for n, one in enumerate(evidence.tickets) if ROLLBACK in one.ticket.flags)
+    [one] = without(evidence, *(n for n in range(len(evidence.tickets)) if n != rollback)).tickets
+    assert one.ticket.number == "1014447"
+    beer = Line(9, "item", "BEER #7")
+    two = replace(one.ticket.lines[-1], kind="fuel", description="PREPAY CA #05")
+    for lines, register in (((*one.ticket.lines, beer), "903"), ((*one.ticket.lines, two), "")):
+        tickets = (*without(evidence, completion, rollback).tickets, changed(one, lines=lines))
+        [lost] = judge(replace(evidence, tickets=tickets), CLOSED_MS).missing
+        assert (lost.register, lost.seen_by) == (register, "rollback")
+        assert ("903" in lost.candidates) == (not register)
+
+
+@pytest.mark.parametrize("number", ["", "²", "x1", "9" * 5000, "-1"])
+def test_what_is_no_number_counts_nothing(number: str) -> None:
+    evidence = day(DAYS[0])
+    strange = Ticket("0042", "101", number, "sale", serial=number, pos_time="soon", total_cents=0)
+    close = Marker("0042", "101", "close", first="1", last=number)
+    wide = Marker("0042", "104", "close", first="1", last="9" * 17)
+    tickets = (*evidence.tickets, held(strange, 9999))
+    verdict = judge(replace(evidence, tickets=tickets, markers=(close, wide)), CLOSED_MS)
+    assert (verdict.status, verdict.missing) == ("complete", ())
 
 
 def test_tickets_without_a_number_are_told_apart_by_their_place() -> None:

@@ -35,14 +35,14 @@ _UNCOUNTED = frozenset((VOID, SUSPENDED, TRAINING))
 
 def read(root: Element, pos_time: str) -> tuple[Decoded, ...]:
     """What one event says. Raises CorruptError `decode.missing` for a sale or a refund without a total."""
+    kind = _KINDS.get(root.tag)
     turn = next((part.get("detailType", "") for part in root if part.get("detailType") in ("open", "close")), "")
-    if turn:
+    if turn and kind is None:
         return (_marker(root, turn, pos_time),)
-    number = text(root, "TransactionID")
-    kind = _KINDS.get(root.tag) or _detail(root)
-    if not number.strip("0"):
-        return (Event(text(root, "StoreHierarchyID"), text(root, "RegisterID"), kind, pos_time),)
-    return (_ticket(root, kind, number, pos_time),)
+    number = text(root, "TransactionID") or text(root, "EventSequenceID")
+    if kind is None and not number.strip("0"):
+        return (Event(text(root, "StoreHierarchyID"), text(root, "RegisterID"), _detail(root), pos_time),)
+    return (_ticket(root, kind or _detail(root), number, pos_time),)
 
 
 def _marker(root: Element, turn: str, pos_time: str) -> Marker:

@@ -59,7 +59,10 @@ _DISCOUNTS = (
 
 
 def read(root: Element, pos_time: str) -> tuple[Decoded, ...]:
-    """What one `<trans>` says. Raises CorruptError `decode.missing` for a sale without a total."""
+    """What one `<trans>` says: a Ticket if it has a ticket's number or a total.
+
+    Raises CorruptError `decode.missing` for a sale without a total or a header.
+    """
     kind = root.get("type", "").strip().lower()
     kind = _KINDS.get(kind, kind)
     if kind in ("opencashier", "closecashier"):
@@ -67,7 +70,11 @@ def read(root: Element, pos_time: str) -> tuple[Decoded, ...]:
     if kind == "periodclose":
         return (_period(root, pos_time),)
     header = root.find("trHeader")
-    if header is not None and header.find("trTickNum") is not None:
+    numbered = header is not None and header.find("trTickNum") is not None
+    sells = kind in _SELLS or root.find("trValue/trTotWTax") is not None
+    if header is None and sells:
+        raise CorruptError("decode.missing", "a sale has no header")
+    if header is not None and (numbered or sells):
         return (_ticket(root, header, kind, pos_time),)
     return (Event(text(root, "trHeader/storeNumber"), _register(root), kind, pos_time, _said(root)),)
 

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fleetd.decode import decode
+from fleetd.decode.markup import parse
 from routerd.errors import CorruptError
 from routerd.model import ENVELOPE, RECORD
 from tests.samples import sample
@@ -81,6 +82,8 @@ def test_no_record_may_declare_anything(declares: bytes) -> None:
     with pytest.raises(CorruptError) as caught:
         decode(RECORD, sale.replace(b"<trHeader>", declares + b"<trHeader>"))
     assert caught.value.code == "decode.xml"
+    with pytest.raises(CorruptError, match="document type"):
+        parse(declares + sale)
     assert decode(ENVELOPE, declares) == ()
     with pytest.raises(CorruptError):
         decode(ENVELOPE, b"<startTotals>" + declares + b"<a>1</a></startTotals>")
@@ -98,7 +101,7 @@ MIB = 1 << 20
         (ENVELOPE, b"<" + b"a" * MIB),
         (RECORD, b"<trans type='sale'>" + b"<a>" * (MIB // 7) + b"</a>" * (MIB // 7) + b"</trans>"),
         (RECORD, b"<trans type='journal'" + b" " * MIB),
-        (RECORD, b"07/11/25 03:33:09 102 A" + b" " * MIB),
+        (RECORD, b"07/11/25 03:33:09 102 A" + b" " * MIB + b"\n07/11/25 03:33:09 102 ST#1 DR#1 TRAN#7"),
         (RECORD, b"07/11/25 03:33:09 102 CSH:" + b" " * MIB + b"ST#1 DR#1 TRAN#7"),
         (RECORD, b"07/11/25 03:33:09 102 ST#1 DR#1 TRAN#7\n" * (MIB // 40)),
         (

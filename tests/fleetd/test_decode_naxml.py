@@ -75,6 +75,12 @@ def test_the_file_of_one_sale_says_what_the_shift_says() -> None:
     assert ticket.tenders == (("VISA", 5000),)
 
 
+def test_tenders_go_by_their_names() -> None:
+    kinds = Counter(kind for ticket in tickets(sample("naxml-bulloch", SHIFT)) for kind, _ in ticket.tenders)
+    assert (kinds["VISA"], kinds["debitCards"]) == (38, 44)
+    assert (kinds["cash"], kinds["loyalty"]) == (37 + 5, 2)  # five of them are safe drops
+
+
 def test_a_documents_head_says_store_and_period() -> None:
     head, *_ = said(sample("naxml-bulloch", SHIFT))
     opened, closed = "2026-02-26T20:53:10", "2026-02-27T05:00:11"
@@ -191,6 +197,13 @@ def test_a_sale_without_any_total_is_set_aside() -> None:
     with pytest.raises(CorruptError) as caught:
         decode(RECORD, b"<SaleEvent><TransactionID>7</TransactionID></SaleEvent>")
     assert caught.value.code == "decode.missing"
+
+
+def test_a_sale_without_a_number_still_counts() -> None:
+    record = event().replace(b"<TransactionID>8945</TransactionID>", b"")
+    assert (one(record).number, one(record).counted_cents) == ("", 500)
+    named = record.replace(b"<RegisterID>", b"<EventSequenceID>71</EventSequenceID><RegisterID>")
+    assert one(named).number == "71"
 
 
 def test_an_event_without_a_number_is_an_event() -> None:

@@ -3,6 +3,7 @@
 import pytest
 
 from fleetd.decode import decode
+from fleetd.decode.amounts import milli, nearest_cents
 from fleetd.ledger.base import COMPLETION, PREPAY, REFUND, SUSPENDED, VOID, Event, Marker, Ticket, Totals
 from routerd.errors import CorruptError
 from routerd.model import DOCUMENT, ENVELOPE, GAP, NOISE, RECORD
@@ -115,6 +116,20 @@ def test_money_that_is_none_sets_the_record_aside_and_is_not_repeated(written: s
 )
 def test_money_is_read_exactly(written: str, cents: int) -> None:
     assert one(trans("sale", written)).total_cents == cents
+
+
+def test_a_sale_without_a_number_still_counts() -> None:
+    assert one(trans("sale").replace(NUMBER.encode(), b"")).counted_cents == 500
+    with pytest.raises(CorruptError) as caught:
+        decode(RECORD, b"<trans type='sale'><trValue><trTotWTax>1.00</trTotWTax></trValue></trans>")
+    assert caught.value.code == "decode.missing"
+
+
+def test_prices_and_quantities_are_rounded_away_from_zero() -> None:
+    assert [nearest_cents(text) for text in ("3.599", "3.594", "3.595", "-3.595", "2")] == [360, 359, 360, -360, 200]
+    assert [milli(text) for text in ("9.551", "0.0005", "-0.0005", "-2", "1.0000")] == [9551, 1, -1, -2000, 1000]
+    with pytest.raises(CorruptError):
+        milli("many")
 
 
 def test_a_sale_without_a_total_is_set_aside() -> None:

@@ -4,7 +4,7 @@ import hashlib
 import sqlite3
 from collections.abc import Iterator, Sequence
 
-from fleetd.sqlite_schema import CONFLICT, COPY, HELD, OTHER, SETTLED, TRANSACTION
+from fleetd.sqlite_schema import CONFLICT, CONTRADICTS, COPY, HELD, OTHER, SETTLED, TRANSACTION
 from fleetd.sqlite_spans import Span, Spans
 from fleetd.store import Delivery, Item, Receipt, Unusable, Usable
 from routerd.errors import PermanentError
@@ -65,7 +65,7 @@ class Intake:
         held = self._held.overlapping(stream_no, (info.first_seq, info.last_seq))
         if held and (seq := self._contradiction(stream_no, judged)):
             reason = f"record {seq} differs from the one kept under this number"
-            self._refuse(device_no, Unusable(judged.segment, "segment.contradicts", reason), now_ms)
+            self._refuse(device_no, Unusable(judged.segment, CONTRADICTS, reason), now_ms)
             return INVALID
         fresh = list(_outside(judged.items, held))
         if not fresh:

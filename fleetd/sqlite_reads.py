@@ -4,7 +4,7 @@ import sqlite3
 from collections.abc import Iterator
 from typing import Any
 
-from fleetd.sqlite_schema import CONFLICT, HELD, SETTLED, TRANSACTION
+from fleetd.sqlite_schema import CONFLICT, CONTRADICTS, HELD, SETTLED, TRANSACTION
 from fleetd.sqlite_spans import Span, Spans, holes
 from fleetd.store import Conflict, DeclaredGap, InvalidSegment, Query, StoredRecord, StreamState, Transaction
 from routerd.model import GAP, Draft, Gap, Record, Stamp, Stream
@@ -12,7 +12,7 @@ from routerd.model import GAP, Draft, Gap, Record, Stamp, Stream
 # Columns stand in the order of the class they become, then what the query itself needs; `no` says which came last.
 _TRANSACTION = """
 SELECT d.id, s.source, s.epoch, r.seq, r.identity, r.pos_kind, r.pos_time, r.wall_ms, r.received_ms, r.bytes,
-       coalesce(i.copies, 0), {raw}, r.no AS no, d.no
+       coalesce(i.copies, 0), r.boot, r.mono_ms, {raw}, r.no AS no, d.no
 FROM record r JOIN stream s ON s.no = r.stream_no JOIN device d ON d.no = s.device_no
 LEFT JOIN identity i ON i.device_no = d.no AND i.identity = r.identity AND i.digest = r.digest AND i.record_no = r.no
 WHERE r.role = {role}
@@ -29,8 +29,9 @@ JOIN stream s ON s.device_no = r.device_no AND s.source = r.source AND s.epoch =
 """
 _INVALID = """
 SELECT d.id, s.source, s.epoch, s.first_seq, s.count, s.code, s.reason, s.times, s.first_ms, s.last_ms, s.size,
-       s.no AS no
-FROM invalid s JOIN device d ON d.no = s.device_no WHERE 1
+       t.no AS stream_no, s.no AS no
+FROM invalid s JOIN device d ON d.no = s.device_no
+LEFT JOIN stream t ON t.device_no = s.device_no AND t.source = s.source AND t.epoch = s.epoch WHERE 1
 """
 _FIRST_VERSION = """
 SELECT s.source, s.epoch, r.seq FROM identity i JOIN record r ON r.no = i.record_no JOIN stream s ON s.no = r.stream_no
@@ -53,14 +54,14 @@ ORDER BY s.epoch, r.seq
 def transactions(db: sqlite3.Connection, query: Query, *, raw: bool) -> Iterator[Transaction]:
     sql = _TRANSACTION.format(role=TRANSACTION, raw="r.raw" if raw else "x''")
     for row in _rows(db, sql, query, since="r.received_ms"):
-        yield Transaction(*row[:12])
+        yield Transaction(*row[:14])
 
 
 def conflicts(db: sqlite3.Connection, query: Query) -> Iterator[Conflict]:
     sql = _TRANSACTION.format(role=CONFLICT, raw="x''")
     for row in _rows(db, sql, query, since="r.received_ms"):
-        source, epoch, seq = db.execute(_FIRST_VERSION, (row[13], row[4])).fetchone()
-        yield Conflict(Transaction(*row[:12]), (source, epoch, seq))
+        source, epoch, seq = db.execute(_FIRST_VERSION, (row[15], row[4])).fetchone()
+        yield Conflict(Transaction(*row[:14]), (source, epoch, seq))
 
 
 def streams(db: sqlite3.Connection, query: Query) -> Iterator[StreamState]:
@@ -89,8 +90,12 @@ def gaps(db: sqlite3.Connection, query: Query) -> Iterator[DeclaredGap]:
 
 
 def invalid(db: sqlite3.Connection, query: Query) -> Iterator[InvalidSegment]:
-    for row in _rows(db, _INVALID, query, since="s.last_ms"):
-        yield InvalidSegment(*row[:11])
+    settled = Spans(db, SETTLED)
+    for *told, stream_no, _ in _rows(db, _INVALID, query, since="s.last_ms"):
+        first, count, code = told[3:6]
+        known = settled.count_in(stream_no, (first, first + count - 1)) if stream_no else 0
+        told.append(known == count and code != CONTRADICTS)
+        yield InvalidSegment(*told)
 
 
 def records_after(db: sqlite3.Connection, no: int) -> Iterator[StoredRecord]:

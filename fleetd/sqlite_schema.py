@@ -19,6 +19,7 @@ _WRITING = (
 
 # Roles of a record, for ever.
 TRANSACTION, COPY, CONFLICT, OTHER = 0, 1, 2, 3
+CONTRADICTS = "segment.contradicts"  # the code of a segment that holds something else than what is kept
 # Layers of spans: sequence numbers that are stored, and those stored or declared lost.
 HELD, SETTLED = 0, 1
 

@@ -100,10 +100,12 @@ class Transaction:
     identity: str | None
     kind: str
     pos_time: str | None
-    captured_ms: int
+    router_ms: int  # what the router's clock said; when it was is for the ledger to tell
     received_ms: int
     size: int  # of the record's data, in bytes
     copies: int
+    boot: bytes
+    mono_ms: int
     raw: bytes = b""  # only where it was asked for
 
 
@@ -160,7 +162,8 @@ class DeclaredGap:
 
 @dataclass(frozen=True, slots=True)
 class InvalidSegment:
-    """A segment that was refused, how often, and its first bytes. `size` is its whole length as packed."""
+    """A segment that was refused, how often, and its first bytes. `size` is its whole length as packed. is_superseded:
+    everything it should have held is stored or declared lost since."""
 
     device: str
     source: str
@@ -173,6 +176,7 @@ class InvalidSegment:
     first_ms: int
     last_ms: int
     size: int
+    is_superseded: bool
 
 
 class Store(Protocol):

@@ -13,24 +13,30 @@ _MAX_TEXT = 60  # of one cell
 Fields = Mapping[str, Any]
 
 
-def transaction(found: Transaction, *, raw: bool = False) -> Fields:
+class Detail(dict[str, Any]):
+    """A part of a row that is for machines: tables leave it out."""
+
+
+def transaction(found: Transaction, captured_ms: int, *, raw: bool = False) -> Fields:
+    """`captured_ms` is re-dated; what the router's own clock said is for machines."""
     fields = {
         **_place(found.device, found.source, found.epoch),
         "seq": found.seq,
         "identity": found.identity,
         "kind": found.kind,
         "pos_time": found.pos_time,
-        "captured_ms": found.captured_ms,
+        "captured_ms": captured_ms,
         "received_ms": found.received_ms,
         "bytes": found.size,
         "copies": found.copies,
     }
+    fields["router"] = Detail(boot=found.boot.hex(), mono_ms=found.mono_ms, wall_ms=found.router_ms)
     return {**fields, "raw": base64.b64encode(found.raw).decode()} if raw else fields
 
 
-def conflict(found: Conflict) -> Fields:
+def conflict(found: Conflict, captured_ms: int) -> Fields:
     source, epoch, seq = found.transaction
-    return {**transaction(found.record), "transaction": {"source": source, "epoch": epoch, "seq": seq}}
+    return {**transaction(found.record, captured_ms), "transaction": {"source": source, "epoch": epoch, "seq": seq}}
 
 
 def stream(found: StreamState) -> Fields:
@@ -73,11 +79,18 @@ def invalid(found: InvalidSegment) -> Fields:
         "first_ms": found.first_ms,
         "last_ms": found.last_ms,
         "bytes": found.size,
+        "superseded": "yes" if found.is_superseded else "no",
     }
 
 
 def device(found: Device) -> Fields:
-    return {"id": found.id, "status": found.status, "created_ms": found.created_ms}
+    return {
+        "id": found.id,
+        "status": found.status,
+        "store": found.store,
+        "timezone": found.timezone,
+        "created_ms": found.created_ms,
+    }
 
 
 def object_json(fields: Fields) -> str:
@@ -95,7 +108,7 @@ def as_json(rows: Iterable[Fields]) -> Iterator[str]:
 
 def as_table(rows: Iterable[Fields], nothing: str) -> Iterator[str]:
     """Aligned columns under a header; `nothing` when there is no row. Control characters of a POS are escaped."""
-    cells = [{name: _cell(name, value) for name, value in row.items()} for row in rows]
+    cells = [{name: _cell(name, value) for name, value in row.items() if not isinstance(value, Detail)} for row in rows]
     if not cells:
         yield f"{nothing}\n"
         return
@@ -103,6 +116,11 @@ def as_table(rows: Iterable[Fields], nothing: str) -> Iterator[str]:
     widths = {name: max(len(heads[name]), *(len(row[name]) for row in cells)) for name in heads}
     for line in [heads, *cells]:
         yield "  ".join(line[name].ljust(widths[name]) for name in heads).rstrip() + "\n"
+
+
+def printable(text: str) -> str:
+    """What a terminal may be sent: control characters are escaped."""
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
 
 
 def _place(device_id: str, source: str, epoch: int) -> dict[str, Any]:
@@ -118,7 +136,7 @@ def _cell(name: str, value: Any) -> str:
         return _holes(value)
     if isinstance(value, Mapping):
         value = "/".join(str(part) for part in value.values())
-    text = "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in str(value))
+    text = printable(str(value))
     return text if len(text) <= _MAX_TEXT else f"{text[: _MAX_TEXT - 1]}…"
 
 

@@ -88,11 +88,17 @@ def standing(db: sqlite3.Connection, device: str) -> list[Kept]:
 
 def window_of(db: sqlite3.Connection, device_no: int, source: str) -> Window | None:
     """For how long the POS behind a source can give a day again; None if it never gave a document."""
+    pos = pos_of(db, device_no, source)
+    return None if pos == "journal" else WINDOWS[pos]
+
+
+def pos_of(db: sqlite3.Connection, device_no: int, source: str) -> str:
+    """A key of `risk.WINDOWS`: what kind of POS a source's documents tell of; without any it says everything once."""
     select = "SELECT name FROM document WHERE device_no = ? AND source = ? ORDER BY record_no DESC LIMIT 1"
     row = db.execute(select, (device_no, source)).fetchone()
     if row is None:
-        return None
-    return WINDOWS["commander" if _PERIOD.fullmatch(row[0]) else "passport"]
+        return "journal"
+    return "commander" if _PERIOD.fullmatch(row[0]) else "passport"
 
 
 def days_of(first: str, last: str) -> list[str]:

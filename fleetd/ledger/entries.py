@@ -114,7 +114,7 @@ class Entries:
         elif isinstance(said, Marker):
             name = (stored.no, part, device_no, stored.record.stream.source, said.store, said.register, said.kind)
             when = (said.pos_time, said.business_day, said.period)
-            row = (*name, *when, said.first, said.last, said.count, said.total_cents)
+            row = (*name, *when, said.first, said.last, said.count, said.total_cents, _day(said))
             self._insert("marker", [row])
         elif isinstance(said, Totals):
             head = (said.side, said.store, said.period, said.business_day, said.opened, said.closed)
@@ -128,9 +128,10 @@ class Entries:
         place = (stored.no, part, device_no, *_place(stored), identity, None)
         time = (boot_no, stamp.mono_ns // 1_000_000, stamp.wall_ms, stored.received_ms)
         name = (store, ticket.store, ticket.register, ticket.number, ticket.kind, ticket.serial, ticket.cashier)
-        period = (ticket.business_day, " ".join(ticket.periods), ticket.pos_time, " ".join(sorted(ticket.flags)))
+        period = (ticket.business_day, " ".join(ticket.periods), _day(ticket))
+        told = (ticket.pos_time, " ".join(sorted(ticket.flags)))
         money = (ticket.total_cents, ticket.counted_cents, ticket.is_outside, ticket.linked, ticket.age_check)
-        row = (None, *place, *time, *name, *period, *money)
+        row = (None, *place, *time, *name, *period, *told, *money)
         number = self._insert("ticket", [row])
         if identity:
             self._db.execute(_SUPERSEDE, (stored.no, store, identity))
@@ -198,6 +199,10 @@ class Entries:
             spans[-1] = (spans[-1][0], last)
         else:
             spans.append((first, last))
+
+
+def _day(said: Ticket | Marker) -> str:
+    return said.business_day or said.pos_time[:10]
 
 
 def _place(stored: StoredRecord) -> tuple[str, int, int]:

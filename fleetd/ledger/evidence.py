@@ -2,10 +2,13 @@
 
 import json
 import sqlite3
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from datetime import UTC
 
 from fleetd.ledger.base import ROLLBACK, Line, Marker, Ticket, Totals
 from fleetd.ledger.clocks import Redating
+from fleetd.ledger.serials import local
 from fleetd.ledger.verdict import Evidence, HeldTicket
 
 _DOCUMENT = """
@@ -75,18 +78,44 @@ def of_document(db: sqlite3.Connection, document_no: int, dates: Redating) -> Ga
 def of_day(db: sqlite3.Connection, device_no: int, store: str, source: str, day: str) -> Evidence:
     """A business day of a source whose documents are no periods: whatever its records say of that day."""
     dates = Redating(db)
-    where = "WHERE device_no = ?1 AND source = ?2 AND {day} = ?3"
-    own_day = "CASE business_day WHEN '' THEN substr(pos_time, 1, 10) ELSE business_day END"
+    where = "WHERE device_no = ? AND source = ? AND day = ?"
     asked = (device_no, source, day)
-    tickets = db.execute(f"{_TICKET} {where.format(day=own_day)} AND superseded_by IS NULL", asked)
-    markers = db.execute(f"{_MARKER} {where.format(day=own_day)}", asked)
-    held = tuple(_held(db, one, dates) for one in tickets)
-    said = tuple(Marker(*one) for one in markers)
-    kind = next(
-        (marker.period.partition(":")[0] for marker in said if marker.kind == "period" and marker.period), "day"
-    )
-    closed_ms = max((one.received_ms for one in held), default=None)
-    return Evidence(f"{kind}/{day}", kind, store, None, None, held, said, 0, closed_ms)
+    held = tuple(_held(db, one, dates) for one in db.execute(f"{_TICKET} {where} AND superseded_by IS NULL", asked))
+    said = tuple(Marker(*one) for one in db.execute(f"{_MARKER} {where}", asked))
+    closed = (one.period.partition(":")[0] for one in said if one.kind == "period" and one.period)
+    kind = next(closed, "day")
+    return Evidence(f"{kind}/{day}", kind, store, None, None, held, said, 0, None)
+
+
+def accounts(
+    db: sqlite3.Connection, device: str, first_day: str, last_day: str
+) -> tuple[list[HeldTicket], list[HeldTicket]]:
+    """What the sources of a router say of the same days: those that say everything once (journals), and those whose
+    documents can be read again."""
+    dates = Redating(db)
+    (device_no,) = db.execute("SELECT no FROM device WHERE id = ?", (device,)).fetchone()
+    select = "SELECT DISTINCT source FROM document WHERE device_no = ?"
+    documented = {source for (source,) in db.execute(select, (device_no,))}
+    where = "WHERE device_no = ? AND day BETWEEN ? AND ? AND superseded_by IS NULL"
+    found = [_held(db, row, dates) for row in db.execute(f"{_TICKET} {where}", (device_no, first_day, last_day))]
+    journal = [held for held in found if held.source not in documented]
+    return journal, [held for held in found if held.source in documented]
+
+
+def live_since(db: sqlite3.Connection, device_no: int, since_ms: int) -> Iterator[HeldTicket]:
+    """The tickets of a router's sources that give no documents, the versions that count."""
+    dates = Redating(db)
+    where = """WHERE device_no = ?1 AND received_ms >= ?2 AND superseded_by IS NULL
+               AND source NOT IN (SELECT source FROM document WHERE device_no = ?1)"""
+    for row in db.execute(f"{_TICKET} {where}", (device_no, since_ms)).fetchall():
+        yield _held(db, row, dates)
+
+
+def clock_samples(tickets: Iterable[HeldTicket]) -> Iterator[tuple[int, int]]:
+    """(POS local time as if it were UTC, captured time) of every ticket that has a time, in milliseconds."""
+    for held in tickets:
+        if (when := local(held.ticket.pos_time)) is not None:
+            yield int(when.replace(tzinfo=UTC).timestamp() * 1000), held.captured_ms
 
 
 def kind_of(document: str) -> str:

@@ -68,13 +68,14 @@ CREATE TABLE ticket (
     boot_no INTEGER NOT NULL, mono_ms INTEGER NOT NULL, wall_ms INTEGER NOT NULL, received_ms INTEGER NOT NULL,
     store TEXT NOT NULL, site TEXT NOT NULL, register TEXT NOT NULL, number TEXT NOT NULL, kind TEXT NOT NULL,
     serial TEXT NOT NULL, cashier TEXT NOT NULL, business_day TEXT NOT NULL, periods TEXT NOT NULL,
+    day TEXT NOT NULL,                -- the business day, else the date of pos_time
     pos_time TEXT NOT NULL, flags TEXT NOT NULL, total_cents INTEGER, counted_cents INTEGER NOT NULL,
     is_outside INTEGER NOT NULL, linked TEXT NOT NULL, age_check TEXT NOT NULL,
     UNIQUE (record_no, part)
 ) STRICT;
 CREATE INDEX ticket_identity ON ticket(store, identity) WHERE identity IS NOT NULL;
 CREATE INDEX ticket_received ON ticket(received_ms);
-CREATE INDEX ticket_day ON ticket(device_no, source, business_day);
+CREATE INDEX ticket_day ON ticket(device_no, source, day);
 CREATE TABLE line (
     ticket_no INTEGER NOT NULL, place INTEGER NOT NULL, number INTEGER NOT NULL, kind TEXT NOT NULL,
     description TEXT NOT NULL, upc TEXT NOT NULL, upc_modifier TEXT NOT NULL, entry TEXT NOT NULL,
@@ -99,9 +100,10 @@ CREATE TABLE marker (
     record_no INTEGER NOT NULL, part INTEGER NOT NULL, device_no INTEGER NOT NULL, source TEXT NOT NULL,
     site TEXT NOT NULL, register TEXT NOT NULL, kind TEXT NOT NULL, pos_time TEXT NOT NULL,
     business_day TEXT NOT NULL, period TEXT NOT NULL, first TEXT NOT NULL, last TEXT NOT NULL,
-    count INTEGER, total_cents INTEGER,
+    count INTEGER, total_cents INTEGER, day TEXT NOT NULL,
     PRIMARY KEY (record_no, part)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX marker_day ON marker(device_no, source, day);
 CREATE TABLE totals (
     record_no INTEGER NOT NULL, part INTEGER NOT NULL, side TEXT NOT NULL, site TEXT NOT NULL, period TEXT NOT NULL,
     business_day TEXT NOT NULL, opened TEXT NOT NULL, closed TEXT NOT NULL, sums TEXT NOT NULL, -- JSON: name to cents

@@ -98,6 +98,7 @@ class Cloud:
     process: "subprocess.Popen[str] | None" = None
     url: str = ""
     tokens: dict[str, str] = field(default_factory=dict)
+    told: dict[str, dict[Stream, int]] = field(default_factory=dict)
 
     @classmethod
     def prepare(cls, root: Path) -> "Cloud":
@@ -157,15 +158,16 @@ class Cloud:
         data = pack(*segments)
         reply = await self.post(session, data, headers(data, self.token(device_id)))
         assert reply.status == 200, reply.body
-        return batch.unpack_answer(reply.body)
+        answer = batch.unpack_answer(reply.body)
+        self.told.setdefault(device_id, {}).update(answer.processed)
+        return answer
 
     async def until_processed(
         self, session: aiohttp.ClientSession, device_id: str, wanted: Mapping[Stream, int]
     ) -> None:
-        """Ask until the ledger has come so far: it follows at its own pace."""
-        told: dict[Stream, int] = {}
-        while any(told.get(stream, 0) < seq for stream, seq in wanted.items()):
-            told |= dict((await self.send(session, device_id)).processed)
+        """Ask until the device was told that the ledger has come so far: it follows at its own pace."""
+        while any(self.told.get(device_id, {}).get(stream, 0) < seq for stream, seq in wanted.items()):
+            await self.send(session, device_id)
 
 
 @dataclass(frozen=True)

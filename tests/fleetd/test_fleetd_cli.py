@@ -55,6 +55,7 @@ def test_transactions_as_json_have_the_promised_fields(data: Path, capsys: Out) 
         "received_ms": NOW_MS,
         "bytes": len(sale(1).data),
         "copies": 1,
+        "router": {"boot": "00112233", "mono_ms": 5000, "wall_ms": 1_784_000_000_000},
     }
     assert [row["identity"] for row in found] == ["transset:1", "transset:2"]
 
@@ -186,7 +187,9 @@ def test_device_add_overwrites_neither_key_file_nor_device(data: Path, tmp_path:
 def test_device_status_changes_and_is_listed(data: Path, capsys: Out) -> None:
     fill(data)
     assert call(data, "device", "disable", "r1") == 0
-    assert rows(data, capsys, "devices") == [{"id": "r1", "status": "disabled", "created_ms": NOW_MS}]
+    assert rows(data, capsys, "devices") == [
+        {"id": "r1", "status": "disabled", "store": "r1", "timezone": "", "created_ms": NOW_MS}
+    ]
     assert rows(data, capsys, "device", "enable", "r1")["id"] == "r1"
     assert rows(data, capsys, "devices", "--device", "r1")[0]["status"] == "active"
 

@@ -233,7 +233,7 @@ def test_a_transaction_keeps_what_the_router_said_of_it(store: Store) -> None:
     statuses(store, segment(1, [sale(9), sale(10)]))
     found = list(store.transactions(ALL))[1]
     assert (found.kind, found.pos_time) == ("sale", "2026-07-15T02:05:58-04:00")
-    assert (found.captured_ms, found.received_ms) == (1_784_000_000_001, NOW_MS)
+    assert (found.router_ms, found.received_ms) == (1_784_000_000_001, NOW_MS)
 
 
 def test_devices_are_added_once_and_can_be_disabled(store: Store) -> None:

@@ -1,0 +1,103 @@
+"""The days of stores, gathered for the calendar: verdicts that are kept, and those on days no document proves."""
+
+import sqlite3
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+
+from fleetd.ledger import days, verdicts
+from fleetd.ledger.clocks import devices
+from fleetd.ledger.evidence import of_day
+from fleetd.ledger.verdict import LATE, OPEN, OVER, SHORT, DayVerdict
+
+PROVES_NOTHING = (SHORT, OVER, LATE)
+_DAYS = "SELECT DISTINCT day FROM ticket WHERE device_no = ? AND source = ? AND day BETWEEN ? AND ? ORDER BY day"
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """A verdict, with the router and the source it was made from. unread: records of it that are set aside."""
+
+    device: str
+    source: str
+    verdict: DayVerdict
+    unread: int = 0
+
+    @property
+    def is_trouble(self) -> bool:
+        return self.verdict.status in PROVES_NOTHING or bool(self.verdict.missing)
+
+
+def of_stores(
+    db: sqlite3.Connection, *, device: str = "", store: str = "", first: str = "", last: str = "9", now_ms: int
+) -> list[Day]:
+    """What is known of each business day from `first` to `last`: of a store whose POS closes periods its documents and
+    what stands open behind them, of another what its tickets say."""
+    found: list[Day] = []
+    for device_no, name, shop, _ in devices(db, device, store):
+        sources = [row[0] for row in db.execute("SELECT DISTINCT source FROM ticket WHERE device_no = ?", (device_no,))]
+        for one in verdicts.judged(db, device_no, first, last):
+            told = replace(one.verdict, store=shop, reasons=_with_unread(one.verdict.reasons, one.unread))
+            found.append(Day(name, one.source, told, one.unread))
+        for source in sources:
+            closed = _last_close(db, device_no, source)
+            for (day,) in db.execute(_DAYS, (device_no, source, max(first, closed), last)).fetchall():
+                if day and (not closed or day > closed):
+                    found.append(_undocumented(db, (device_no, name, shop, source), day, now_ms, is_open=bool(closed)))
+    return _one_account(found)
+
+
+def _undocumented(
+    db: sqlite3.Connection, place: tuple[int, str, str, str], day: str, now_ms: int, *, is_open: bool
+) -> Day:
+    """A day that no document closes. Behind the last close of a POS that closes periods it is open."""
+    device_no, device, store, source = place
+    verdict = days.judge(of_day(db, device_no, store, source, day), now_ms)
+    if is_open:
+        verdict = replace(verdict, status=OPEN, business_day=day, missing=(), reasons=("not closed yet",))
+    return Day(device, source, replace(verdict, business_day=day))
+
+
+def _last_close(db: sqlite3.Connection, device_no: int, source: str) -> str:
+    """The last business day that a document of the source closed, "" if there is none."""
+    select = "SELECT coalesce(max(business_day), '') FROM day WHERE device_no = ? AND source = ?"
+    return str(db.execute(select, (device_no, source)).fetchone()[0])
+
+
+def _one_account(found: Iterable[Day]) -> list[Day]:
+    """Of a store's day the account that can prove most: daily periods, then shifts, then what only tickets say."""
+    best: dict[tuple[str, str], int] = {}
+    ranked = [(one, _rank(one)) for one in found]
+    for one, rank in ranked:
+        key = (one.verdict.store, one.verdict.business_day)
+        best[key] = min(rank, best.get(key, rank))
+    return [one for one, rank in ranked if rank == best[one.verdict.store, one.verdict.business_day]]
+
+
+def _rank(one: Day) -> int:
+    kind = one.verdict.period.partition(":")[0].partition("/")[0]
+    return {"daily": 0, "shift": 1}.get(kind, 2)
+
+
+def _with_unread(reasons: tuple[str, ...], unread: int) -> tuple[str, ...]:
+    if not unread:
+        return reasons
+    return (*reasons, f"{unread} of them arrived and are set aside: see `fleetctl undecodable`")
+
+
+def weeks_back(now_ms: int, weeks: int) -> str:
+    """The Monday that many weeks before the one of `now_ms`, as an ISO date."""
+    today = date(1970, 1, 1) + timedelta(milliseconds=now_ms)
+    return (today - timedelta(days=today.weekday() + 7 * weeks)).isoformat()
+
+
+def absent(found: Iterable[Day]) -> Iterator[tuple[str, str]]:
+    """(store, day) of the dates between a store's first and last day on which nothing is known at all."""
+    by_store: dict[str, set[str]] = {}
+    for one in found:
+        by_store.setdefault(one.verdict.store, set()).add(one.verdict.business_day)
+    for store, known in sorted(by_store.items()):
+        dates = sorted(date.fromisoformat(day) for day in known if len(day) == 10)
+        for n in range((dates[-1] - dates[0]).days if dates else 0):
+            if (day := (dates[0] + timedelta(days=n)).isoformat()) not in known:
+                yield store, day

@@ -212,6 +212,11 @@ def test_closed_documents_keep_their_distance_but_for_the_one_just_closed() -> N
     plan.finished(301, DAYS[2])
     plan.listed(302, [DAYS[3]])
     assert plan.closed(302) is None
+    plan.period_changed()
+    plan.listed(700, [DAYS[4]])
+    plan.postpone(700)
+    assert plan.closed(999) is None
+    assert plan.closed(1000) == DAYS[4]
 
 
 def test_what_is_owed_comes_before_what_was_asked_and_nothing_twice() -> None:

@@ -32,9 +32,9 @@ from tests.capture.commanders import (
 from tests.fakes.inlet import running
 
 OPENING = b'<transSet periodID="2" shortId="311">'
-LIST = (
-    b'<periodList><periodInfo><vs:period sysid="2"/><reportParameters><reportParameter name="filename">%s'
-    b"</reportParameter></reportParameters></periodInfo></periodList>"
+ENTRY = (
+    b'<periodInfo><vs:period sysid="2"/><reportParameters><reportParameter name="filename">%s'
+    b"</reportParameter></reportParameters></periodInfo>"
 )
 
 
@@ -48,15 +48,18 @@ def taken(shop: Shop) -> list[str]:
     return [document.name for document in shop.inlet.documents]
 
 
-def serving(documents: dict[str, bytes], closed: str = "2026-07-16.311") -> Handler:
-    """A controller that has these documents, by file name."""
+def serving(documents: dict[str, bytes], asked: list[str] | None = None) -> Handler:
+    """A controller that has these documents, by file name; `asked` hears each command."""
 
     async def answer(request: web.Request) -> web.StreamResponse:
+        if asked is not None:
+            asked.append(request.query["cmd"])
         match request.query["cmd"]:
             case "validate":
                 return web.Response(body=answers.credential_xml("c0ffee", "1", []))
             case "vtlogpdlist":
-                return web.Response(body=LIST % closed.encode())
+                entries = b"".join(ENTRY % name.encode() for name in documents)
+                return web.Response(body=b"<periodList>" + entries + b"</periodList>")
             case "vtranssetz":
                 return web.Response(body=documents[request.query["filename"]])
         return web.Response(body=answers.released_xml())
@@ -250,15 +253,45 @@ async def test_what_is_no_commander_is_told_and_gives_no_data(tmp_path: Path, bo
         assert inlet.drafts == []
 
 
-@pytest.mark.parametrize("status", [302, 404])
-async def test_other_statuses_are_no_data(tmp_path: Path, status: int) -> None:
-    async def other(request: web.Request) -> web.Response:
-        return web.Response(status=status, headers={"Location": "/elsewhere"}, body=OPENING + sale(1) + b"</transSet>")
+@pytest.mark.parametrize(
+    ("status", "code"), [(302, "pos.session_lost"), (401, "pos.session_lost"), (404, "pos.not_a_commander")]
+)
+async def test_what_comes_with_another_status_is_no_data(tmp_path: Path, status: int, code: str) -> None:
+    good = serving({})
+
+    async def other(request: web.Request) -> web.StreamResponse:
+        if request.query["cmd"] == "vtranssetz":
+            body = OPENING + sale(1) + b"</transSet>"
+            return web.Response(status=status, headers={"Location": "/elsewhere"}, body=body)
+        return await good(request)
 
     async with polling_stranger(tmp_path, other) as (inlet, pace):
         await pace.elapse(600)
-        assert set(inlet.raised) == {"pos.not_a_commander"}
+        assert set(inlet.raised) == {code}
         assert inlet.drafts == []
+
+
+async def test_fewer_records_in_current_show_a_close_that_its_head_hides(tmp_path: Path) -> None:
+    asked: list[str] = []
+    documents = {"current": OPENING + sale(1) + sale(2) + b"</transSet>"}
+    async with polling_stranger(tmp_path, serving(documents, asked)) as (inlet, pace):
+        documents["2026-07-16.311"] = documents["current"]
+        documents["current"] = OPENING + sale(3) + b"</transSet>"
+        await pace.elapse(300)
+        assert asked.count("vtlogpdlist") == 2
+        assert [document.name for document in inlet.documents] == ["daily/2026-07-16.311"]
+        assert inlet.records == [sale(1), sale(2), sale(3)]
+
+
+async def test_numbers_that_go_back_within_a_day_hide_no_closed_period(tmp_path: Path) -> None:
+    whole = OPENING + sale(1) + b"</transSet>"
+    documents = {"current": OPENING.replace(b"311", b"312") + b"</transSet>", "2026-07-16.311": whole}
+    async with polling_stranger(tmp_path, serving(documents)) as (inlet, pace):
+        documents["current"] = OPENING.replace(b"311", b"5") + b"</transSet>"
+        documents["2026-07-16.4"] = OPENING + sale(2) + b"</transSet>"
+        await pace.elapse(900)
+        assert "is 5, and was 312" in inlet.warned["pos.sequence_reset"]
+        assert [document.name for document in inlet.documents] == ["daily/2026-07-16.311", "daily/2026-07-16.4"]
 
 
 async def test_a_document_without_end_is_given_up_and_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

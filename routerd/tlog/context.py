@@ -7,6 +7,7 @@ first; only where it is called nothing do its prefix, length and check digit dec
 * `card`: the field holds the account of a card. Every run of 12-19 digits goes, right check digit or not: fleet,
   private-label and gift cards follow no public prefix table and need not pass Luhn, and no scan-data programme asks for
   the number of a card.
+* `hint`: a card's word or group is near, without saying that this is its number.
 * `look`: nothing is known; a card number is recognised by itself.
 """
 
@@ -15,10 +16,11 @@ from typing import Final, Literal
 
 WINDOW_BYTES = 512  # how far back a tag, a group or the start of a line is looked for
 
-Verdict = Literal["keep", "card", "look"]
+Verdict = Literal["keep", "card", "hint", "look"]
 """What the place of a digit run says about it."""
 KEEP: Final = "keep"
 CARD: Final = "card"
+HINT: Final = "hint"
 LOOK: Final = "look"
 
 CARD_FIELDS = frozenset(
@@ -47,6 +49,8 @@ _CARD_GROUPS = frozenset(
 )
 _OTHER_GROUPS = re.compile(rb"\w*loyal\w*|rewards?|\w*membership|frequentshopper|itemcode|\w*posidentity")
 
+_HINTS = re.compile(rb"card|credit|debit|visa|maestro|account|acct")
+
 _TAG = re.compile(rb"<(/?)(?:[\w.-]+:)?([\w.-]+)(?:\s[^<>]*?)?(/?)>")
 _NAME = re.compile(rb"</?(?:[\w.-]+:)?([\w.-]*)")
 _ATTRIBUTE = re.compile(rb"([\w.-]+)\s*=\s*[\"'][^\"'<>]*\Z")
@@ -59,7 +63,7 @@ _LOYALTY_WORDS = frozenset(b"LOYALTY REWARD REWARDS MEMBER MEMBERSHIP ALTID PHON
 _CARD_WORDS = frozenset(
     b"VISA MASTERCARD MASTER MC AMEX EXPRESS DISCOVER DINERS JCB UNIONPAY MAESTRO DEBIT CREDIT PAN WEX VOYAGER FLEET"
     b" CARD ACCOUNT ACCT".split()
-)
+) | {field.upper() for field in CARD_FIELDS}
 _TAKEN_WORDS = frozenset(b"CARD ACCOUNT ACCT ID NO NUM NUMBER".split())
 LINE_BYTES = 160  # twice the width of the widest receipt
 MAX_ITEM_DIGITS = 14  # GTIN-14 is the longest item code; what is longer beside the word ITEM is no item
@@ -80,7 +84,9 @@ def verdict(data: bytes, start: int, end: int) -> Verdict:
     place: Verdict = LOOK
     if data[tag + 1 : tag + 2] != b"/":
         place = _named(data, tag, _name(data, tag))
-    return _line(data, close + 1, start, end) if place == LOOK else place
+    if place == LOOK:
+        return _line(data, close + 1, start, end)
+    return KEEP if place == HINT and _line(data, close + 1, start, end) == KEEP else place
 
 
 def in_card_field(data: bytes, start: int) -> bool:
@@ -104,7 +110,8 @@ def _named(data: bytes, tag: int, *names: bytes) -> Verdict:
             return _group(data, tag, name)
         if _OTHER_FIELDS.fullmatch(name):
             return KEEP
-    return KEEP if _group(data, tag, b"") == KEEP else LOOK
+    place = _group(data, tag, b"")
+    return HINT if place == LOOK and any(map(_HINTS.search, names)) else place
 
 
 def _group(data: bytes, tag: int, name: bytes) -> Verdict:
@@ -122,20 +129,29 @@ def _group(data: bytes, tag: int, name: bytes) -> Verdict:
         if _OTHER_GROUPS.fullmatch(group):
             return KEEP
         if group in _CARD_GROUPS:
-            return CARD if name else LOOK
-    return CARD if name in CARD_FIELDS else LOOK
+            return CARD if name else HINT
+    if name in CARD_FIELDS:
+        return CARD
+    return HINT if name else LOOK
 
 
 def _line(data: bytes, floor: int, start: int, end: int) -> Verdict:
-    """What the words on the run's own line say: the last before it, else the first after it."""
+    """What the words on the run's own line say: the last before it, else the first after it.
+
+    A run that is alone on its line may stand under the name of its card.
+    """
     floor = max(floor, start - LINE_BYTES)
-    line = max(data.rfind(b"\n", floor, start), data.rfind(b"\r", floor, start), floor - 1) + 1
-    kind = _telling(_WORD.findall(data[line:start].upper()), last=True)
-    if not kind:
-        kind = _telling(_WORD.findall(data[end : _line_end(data, end)].upper()), last=False)
+    line = _line_start(data, floor, start)
+    before, after = _words(data[line:start]), _words(data[end : _line_end(data, end)])
+    kind = _telling(before, last=True) or _telling(after, last=False)
     if kind is _ITEM_WORDS:
         return KEEP if _digits(data, start, end) <= MAX_ITEM_DIGITS else LOOK
-    return KEEP if kind is _LOYALTY_WORDS else LOOK
+    if kind is _LOYALTY_WORDS:
+        return KEEP
+    if not before and not after and line > floor:
+        above = line - 2 if data[line - 2 : line] == b"\r\n" else line - 1
+        kind = _telling(_words(data[_line_start(data, floor, above) : above]), last=True)
+    return HINT if kind is _CARD_WORDS else LOOK
 
 
 def _telling(words: list[bytes], last: bool) -> frozenset[bytes] | None:
@@ -158,6 +174,14 @@ def _telling(words: list[bytes], last: bool) -> frozenset[bytes] | None:
 
 def _digits(data: bytes, start: int, end: int) -> int:
     return sum(48 <= byte <= 57 for byte in data[start:end])
+
+
+def _words(data: bytes) -> list[bytes]:
+    return _WORD.findall(data.upper())
+
+
+def _line_start(data: bytes, floor: int, start: int) -> int:
+    return max(data.rfind(b"\n", floor, start), data.rfind(b"\r", floor, start), floor - 1) + 1
 
 
 def _line_end(data: bytes, end: int) -> int:

@@ -10,10 +10,12 @@ shapes of card data are looked for with `bytes.find`; regular expressions see on
 
 from collections.abc import Iterator
 
-from routerd.tlog.context import CARD, KEEP, MAX_ITEM_DIGITS, in_card_field, verdict
+from routerd.tlog.context import CARD, KEEP, LOOK, MAX_ITEM_DIGITS, in_card_field, verdict
+from routerd.tlog.groups import group_spans, suspects_groups
 from routerd.tlog.packed import card_spans, header_password_spans, string_password_spans
-from routerd.tlog.pan import FIRST_DIGITS, KEEP_FIRST, KEEP_LAST, PAN_LENGTHS, is_pan
+from routerd.tlog.pan import FIRST_DIGITS, ITEM_LENGTHS, KEEP_FIRST, KEEP_LAST, PAN_LENGTHS, is_pan
 from routerd.tlog.sensitive import code_spans, suspects_code, track_spans
+from routerd.tlog.wide import suspects_wide, wide_texts
 
 Span = tuple[int, int]
 """Bytes `[start, end)` to be blanked."""
@@ -23,15 +25,16 @@ for _upper in range(65, 91):
     _FLAT[_upper] = _upper + 32
 for _digit in range(48, 58):
     _FLAT[_digit] = 48
-for _letter in b"adivADIV":
-    _FLAT[_letter] = 118  # CVV, CID and CAV2 all read `cvv`, and CVC `cvc`: two searches find them
-_FLAT[45] = 32  # a dash groups digits as a space does
+# So that few searches find many words: CVV, CID and CAV2 all read `cvv`, bLOCK and SECUrity `lecu`
+for _letters, _as in ((b"adivADIV", b"v"), (b"slSL", b"l"), (b"oeOE", b"e"), (b"kuKU", b"u")):
+    for _letter in _letters:
+        _FLAT[_letter] = _as[0]
+for _separator in b"\t-.\xa0\xc2":  # they group digits as a space does; C2 A0 is a no-break space in UTF-8
+    _FLAT[_separator] = 32
 FLAT = bytes(_FLAT)
-"""The table of the translation: letters lower, digits `0`, dash as space, and a, d, i, v all `v`."""
+"""The table of the translation: letters lower and some made one, digits `0`, what groups digits a space."""
 
 _RUN = b"0" * PAN_LENGTHS[0]
-_BY_FOURS, _AMEX_WISE = b"0000 0000 0000 0000", b"0000 000000 0000"
-_GROUPED = ((_BY_FOURS, (b" 000", b"")), (_AMEX_WISE, (b"0", b"")))  # a sign to search for, and what may follow it
 _TRACK_SEPARATORS = b"=^v"  # after a card number; `v` is the D of a chip card's track 2
 # The ends of the tags before most digit runs of a t-log, 8 bytes each: known at a glance, no further look taken
 _GLANCE_BYTES = 8
@@ -44,9 +47,11 @@ def mask(data: bytes, dialect: str = "") -> tuple[bytes, int]:
     """`data` with its card data blanked, at equal length, and how many bytes that changed.
 
     Card numbers are known by issuer prefix, length and Luhn (`pan`), in one run or in a card's grouping, and keep their
-    first six and last four digits; where they stand can spare them or condemn other digits (`context`). Of track data
-    only those ten digits and the separators stay, of card verification codes and PIN blocks nothing. `dialect`
-    `ibm4690` adds the operator's passwords and packed card numbers of that binary log; any other name adds nothing.
+    first six and last four digits; where they stand can spare them or condemn other digits (`context`), and a run as
+    short as an item code is one only where a word or a field calls it a card. Of track data only those ten digits and
+    the separators stay, of card verification codes and PIN blocks nothing. UTF-16 text is read as what it says.
+    `dialect` `ibm4690` adds the operator's passwords and packed card numbers of that binary log; any other name adds
+    nothing.
 
     Returns the same object when nothing changed. Masking what is masked changes nothing. Never raises.
     """
@@ -63,13 +68,15 @@ def _pass(data: bytes, dialect: str) -> bytes:
     """Look once, and blank what was found: `X`, in packed fields FF, which reads as no digits at all."""
     flat = data.translate(FLAT)
     spans, beside_track = _runs(data, flat)
-    if _BY_FOURS in flat or _AMEX_WISE in flat:
-        spans.extend(_grouped(data, flat))
+    if suspects_groups(flat):
+        spans.extend(group_spans(data, flat))
         beside_track = beside_track or b"^" in data
     if beside_track:
         spans.extend(track_spans(data))
     if suspects_code(data, flat):
         spans.extend(code_spans(data))
+    if suspects_wide(data, flat):
+        spans.extend(_wide_spans(data))
     packed: list[Span] = []
     if dialect == "ibm4690":
         spans.extend(string_password_spans(data))
@@ -100,6 +107,8 @@ def _runs(data: bytes, flat: bytes) -> tuple[list[Span], bool]:
             beside_track = True
         if data[start] in FIRST_DIGITS and is_pan(data[start:end]):
             place = verdict(data, start, end)
+            if place == LOOK and end - start in ITEM_LENGTHS:
+                continue  # an item's bar code passes for a card too often
             if place != KEEP and not _is_bar_code(data, start, end):
                 spans.append((start + KEEP_FIRST, end - KEEP_LAST))
         elif in_card_field(data, start) and verdict(data, start, end) == CARD:
@@ -107,27 +116,11 @@ def _runs(data: bytes, flat: bytes) -> tuple[list[Span], bool]:
     return spans, beside_track
 
 
-def _grouped(data: bytes, flat: bytes) -> Iterator[Span]:
-    """Card numbers in the groups they are printed in: 4-4-4-4, 4-4-4-4-3, 4-6-4, 4-6-5."""
-    for sign, tails in _GROUPED:
-        start = flat.find(sign)
-        while start >= 0:
-            if flat[start - 1 : start] != b"0":
-                for tail in tails:
-                    end = start + len(sign) + len(tail)
-                    if flat.startswith(tail, start + len(sign)) and flat[end : end + 1] != b"0":
-                        yield from _group_spans(data, start, end)
-            start = flat.find(sign, start + 1)
-
-
-def _group_spans(data: bytes, start: int, end: int) -> Iterator[Span]:
-    if is_pan(data[start:end].translate(None, b" -")):
-        goes = verdict(data, start, end) != KEEP
-    else:
-        goes = in_card_field(data, start) and verdict(data, start, end) == CARD
-    if goes:
-        at = [n for n in range(start, end) if 48 <= data[n] <= 57]
-        yield from ((n, n + 1) for n in at[KEEP_FIRST:-KEEP_LAST])
+def _wide_spans(data: bytes) -> Iterator[Span]:
+    """What is to be blanked in text of two bytes a character."""
+    for start, text in wide_texts(data):
+        out = _pass(text, "")
+        yield from ((start + 2 * n, start + 2 * n + 1) for n in range(len(text)) if out[n] != text[n])
 
 
 def _is_bar_code(data: bytes, start: int, end: int) -> bool:

@@ -15,6 +15,7 @@ Discover's 622126-622925 lies inside UnionPay's 62.
 import re
 
 PAN_LENGTHS = range(12, 20)
+ITEM_LENGTHS = range(12, 14)  # UPC-A and EAN-13: one in a hundred would pass for a Visa or Maestro of their length
 FIRST_DIGITS = b"234567"  # of every prefix below; anything else needs no second look
 KEEP_FIRST, KEEP_LAST = 6, 4  # PCI DSS 4.0.1, 3.4.1: at most the BIN and the last four may be shown
 

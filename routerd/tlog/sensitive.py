@@ -39,22 +39,21 @@ _SPOKEN = (
     re.compile(rb"(?<![A-Za-z0-9])pin[ _-]?block[\"']?\s{0,3}[:=#]?\s{0,3}[\"']?([0-9A-F]{16,32})", re.IGNORECASE),
 )
 
-# What `masking.FLAT`, which makes a, d, i and v one letter, leaves of the words above
-_SHORT_WORDS = (
-    (b"cvv", frozenset((b"cvv", b"cid", b"cav"))),
-    (b"cvc", frozenset((b"cvc",))),
-)
-_SECURITY, _VERIFICATION, _BLOCK = b"securvty", b"fvcvtvon", b"block"
+_SIGNS = (
+    b"cvv",
+    b"cvc",
+    b"lecu",
+    b"fvcvtven",
+)  # what `masking.FLAT`, which makes some letters one, leaves of the words above
+_NAMES = re.compile(rb"cvv|cid|cav|cvc|(?<=b)lock|security|fication", re.IGNORECASE)  # and what stood there
 
 
 def suspects_code(data: bytes, flat: bytes) -> bool:
     """Is any word of a code's name there? `flat` is `data` through `masking.FLAT`. Cheap; now and then a false yes."""
-    if _SECURITY in flat or _VERIFICATION in flat or _BLOCK in flat:
-        return True
-    for sign, words in _SHORT_WORDS:
+    for sign in _SIGNS:
         at = flat.find(sign)
         while at >= 0:
-            if data[at : at + 3].lower() in words:
+            if _NAMES.match(data, at):
                 return True
             at = flat.find(sign, at + 1)
     return False

@@ -27,7 +27,7 @@ def add_commands(commands: Commands) -> None:
     told = "the first business day"
     asked.add_argument("--from", dest="first", type=terminal.day, required=True, metavar="DAY", help=told)
     told = "the last business day (the first)"
-    asked.add_argument("--to", dest="last", type=terminal.day, default="", metavar="DAY", help=told)
+    asked.add_argument("--to", dest="last", type=terminal.day, metavar="DAY", help=told)
     seen = commands.add("witness", _witness, "a serial journal against the documents of the same registers")
     add_place(seen)
     add_days(seen)

@@ -1,17 +1,20 @@
 """The data folder: private, complete, and left alone when it is."""
 
+import sqlite3
 import ssl
 import stat
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from fleetd import pki, server, sqlite_schema
+from fleetd import pki, server, sqlite_reads, sqlite_schema
 from fleetd.files import Folder
 from fleetd.init import init
 from fleetd.sqlite_store import SqliteStore
+from fleetd.store import Query
 from routerd.errors import PermanentError, TransientError
-from tests.fleetd.kit import delivery, device
+from tests.fleetd.kit import delivery, device, run_of
 
 
 def modes(root: Path) -> dict[str, int]:
@@ -138,3 +141,34 @@ def test_a_reader_cannot_write(tmp_path: Path) -> None:
             reader.add_device(device("r1"))
         with pytest.raises(TransientError):
             reader.commit([delivery("r1")])
+
+
+def test_a_database_of_the_first_schema_is_brought_up_with_its_data(tmp_path: Path) -> None:
+    path = tmp_path / "fleet.db"
+    sqlite_schema.create(path)
+    with SqliteStore(path) as store:
+        store.add_device(device("r1"))
+        store.commit([delivery("r1", run_of(1, 3))])
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        db.execute("DROP INDEX record_received")
+        db.execute("ALTER TABLE device DROP COLUMN store")
+        db.execute("ALTER TABLE device DROP COLUMN timezone")
+        db.execute("PRAGMA user_version = 1")
+    with pytest.raises(PermanentError, match="run `fleetd init"):
+        SqliteStore(path)
+    assert not sqlite_schema.create(path)
+    with SqliteStore(path) as store:
+        assert [(one.id, one.store) for one in store.devices()] == [("r1", "r1")]
+        assert len(list(store.transactions(Query()))) == 3
+
+
+def test_a_query_since_a_moment_reads_an_index_and_not_every_record(tmp_path: Path) -> None:
+    path = tmp_path / "fleet.db"
+    sqlite_schema.create(path)
+    asked: list[str] = []
+    with closing(sqlite_schema.connect(path, read_only=True)) as db:
+        db.set_trace_callback(asked.append)
+        list(sqlite_reads.transactions(db, Query(since_ms=5), raw=False))
+        db.set_trace_callback(None)
+        plan = [row[3] for row in db.execute(f"EXPLAIN QUERY PLAN {asked[0]}")]
+    assert any("USING INDEX record_received (received_ms>?)" in step for step in plan), plan

@@ -24,10 +24,10 @@ from routerd.model import CommanderLink
 class CommanderTransport:
     """Polls until cancelled.
 
-    Conditions through `failed`: pos.bad_settings, pos.unreachable, pos.tls_failed, pos.not_a_commander, pos.login_file,
-    pos.auth_failed, pos.session_lost, pos.not_permitted, pos.busy, pos.cut, pos.fault, pos.document_absent (`current`),
-    source.contended, source.no_room. Beside the link's state: pos.certificate_changed, pos.sequence_reset, and those of
-    `Pulls`.
+    Conditions through `failed`: pos.bad_settings, pos.unreachable, pos.tls_failed, pos.certificate_changed,
+    pos.not_a_commander, pos.login_file, pos.auth_failed, pos.session_lost, pos.not_permitted, pos.busy, pos.cut,
+    pos.fault, pos.document_absent (`current`), source.contended, source.no_room. Beside the link's state:
+    pos.sequence_reset, and those of `Pulls`.
     """
 
     def __init__(

@@ -94,7 +94,6 @@ class Rounds:
         else:
             self._failures = 0
             if is_well:
-                self._inlet.unwarn("pos.certificate_changed")
                 self._inlet.fine()
 
     async def leave(self) -> None:
@@ -220,10 +219,7 @@ class Rounds:
         self.agenda.period_changed()
 
     def _broke(self, fault: RouterdError) -> None:
-        if fault.code == "pos.certificate_changed":
-            self._inlet.warn(fault.code, str(fault))
-        else:
-            self._inlet.failed(fault.code, str(fault))
+        self._inlet.failed(fault.code, str(fault))
         now_s = self._pace.now_s()
         if fault.code in _WAITS_FOR_SOMEBODY:
             self.agenda.stand_by(now_s)

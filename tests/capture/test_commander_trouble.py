@@ -192,7 +192,7 @@ async def test_another_certificate_stops_everything_until_it_is_accepted(shop: S
         assert inlet.notes["certificate"] == old
         await shop.pos.change_certificate()
         await shop.pace.elapse(3000)
-        told = inlet.warned["pos.certificate_changed"].replace(":", "").lower()
+        told = inlet.raised["pos.certificate_changed"].replace(":", "").lower()
         assert old in told
         assert shop.pos.fingerprint in told
         assert shop.pos.counters.requests == requests
@@ -202,7 +202,7 @@ async def test_another_certificate_stops_everything_until_it_is_accepted(shop: S
         inlet.notes["certificate"] = ""
         await shop.pace.elapse(300)
         assert inlet.notes["certificate"] == shop.pos.fingerprint
-        assert inlet.warned == {}
+        assert inlet.raised == {}
         assert shop.pos.counters.requests["vtranssetz"] > requests["vtranssetz"]
 
 
@@ -213,7 +213,7 @@ async def test_the_certificate_of_an_earlier_run_still_counts(shop: Shop) -> Non
     await shop.pos.change_certificate()
     requests = shop.pos.counters.requests.copy()
     async with shop.polled() as inlet:
-        assert "pos.certificate_changed" in inlet.warned
+        assert "pos.certificate_changed" in inlet.raised
     assert shop.pos.counters.requests == requests
 
 

@@ -293,7 +293,9 @@ async def test_a_controller_that_is_down_answers_nobody_and_comes_back_without_c
         await pos.go_down()
         with pytest.raises(aiohttp.ClientConnectorError):
             await client.ask("vAppInfo")
+        known = pos.book(2, "current")
         clock.advance(5 * 3600)
+        assert pos.book(2, "current") == known, "nothing enters a log whose controller is away"
         await pos.come_up()
         assert fault(await client.period(2, "current")) == NO_CREDENTIAL
         await client.log_in()

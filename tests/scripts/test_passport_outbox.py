@@ -118,6 +118,7 @@ def test_prepays_and_their_completions_add_up_to_what_was_pumped() -> None:
 def test_the_day_ends_with_each_registers_customers() -> None:
     drops = day()
     end = drops[-1]
+    assert [drop.at for drop in drops] == sorted(drop.at for drop in drops)
     assert end.name == "StoreClose20261122.xml"
     customers: dict[str, int] = {}
     for drop in drops[:-1]:

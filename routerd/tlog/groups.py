@@ -24,7 +24,7 @@ _MAX_GROUPS = 5
 
 # On the translated bytes, where every separator is made of spaces. Literals come first: those a search finds fast
 _INNER_GROUP = re.compile(rb"0000 000(?:0(?:00)?)?(?= {1,2}0)")
-_WIDE_SPACE = b"0  0"
+_WIDE_SPACE = b"000  000"
 _SECOND_GROUP = re.compile(rb"0000(?<!00000) {1,2}000(?:0(?:00)?)?(?= {1,2}0)")
 _GROUP = re.compile(rb" {1,2}(0+)")
 

@@ -25,8 +25,8 @@ for _upper in range(65, 91):
     _FLAT[_upper] = _upper + 32
 for _digit in range(48, 58):
     _FLAT[_digit] = 48
-# So that few searches find many words: CVV, CID and CAV2 all read `cvv`, bLOCK and SECUrity `lecu`
-for _letters, _as in ((b"adivADIV", b"v"), (b"slSL", b"l"), (b"oeOE", b"e"), (b"kuKU", b"u")):
+# So that few searches find many words: CVV, CID, CAV2 read `cvv`, CVC and veriFICation `cvc`, bLOCK and SECUrity `lecu`
+for _letters, _as in ((b"adivADIV", b"v"), (b"cfCF", b"c"), (b"slSL", b"l"), (b"oeOE", b"e"), (b"kuKU", b"u")):
     for _letter in _letters:
         _FLAT[_letter] = _as[0]
 for _separator in b"\t-.\xa0\xc2":  # they group digits as a space does; C2 A0 is a no-break space in UTF-8

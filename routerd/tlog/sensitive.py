@@ -39,13 +39,8 @@ _SPOKEN = (
     re.compile(rb"(?<![A-Za-z0-9])pin[ _-]?block[\"']?\s{0,3}[:=#]?\s{0,3}[\"']?([0-9A-F]{16,32})", re.IGNORECASE),
 )
 
-_SIGNS = (
-    b"cvv",
-    b"cvc",
-    b"lecu",
-    b"fvcvtven",
-)  # what `masking.FLAT`, which makes some letters one, leaves of the words above
-_NAMES = re.compile(rb"cvv|cid|cav|cvc|(?<=b)lock|security|fication", re.IGNORECASE)  # and what stood there
+_SIGNS = (b"cvv", b"cvc", b"lecu")  # what `masking.FLAT`, which makes some letters one, leaves of the words above
+_ENDS = (b"cvv", b"cid", b"cav", b"cvc", b"fication", b"lock", b"security")  # and what stood there
 
 
 def suspects_code(data: bytes, flat: bytes) -> bool:
@@ -53,7 +48,7 @@ def suspects_code(data: bytes, flat: bytes) -> bool:
     for sign in _SIGNS:
         at = flat.find(sign)
         while at >= 0:
-            if _NAMES.match(data, at):
+            if data[at : at + 8].lower().startswith(_ENDS):
                 return True
             at = flat.find(sign, at + 1)
     return False

@@ -28,7 +28,7 @@ def pull_transport(link: PullLink, backoff: Backoff, *, chance: Callable[[], flo
     """The same for a link that reads documents which the POS keeps."""
     match link:
         case CommanderLink():
-            from routerd.capture.commander import CommanderTransport  # only it needs an HTTP client here
+            from routerd.capture.commander.transport import CommanderTransport  # only it needs an HTTP client here
 
             return CommanderTransport(link, backoff=backoff, chance=chance)
         case FolderLink():

@@ -10,8 +10,8 @@ from pathlib import Path
 from aiohttp import web
 
 from routerd.backoff import Backoff
-from routerd.capture.commander import CommanderTransport
-from routerd.capture.rounds import Timing
+from routerd.capture.commander.rounds import Timing
+from routerd.capture.commander.transport import CommanderTransport
 from routerd.errors import TransientError
 from routerd.model import CommanderLink
 from scripts.commander.certificate import make_certificate

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from routerd.capture import pulls
+from routerd.capture.commander import pulls
 from routerd.capture.link import Backfill
 from routerd.errors import PermanentError, TransientError
 from routerd.model import DOCUMENT

@@ -6,11 +6,11 @@ import zlib
 
 import pytest
 
-from routerd.capture import cgi
-from routerd.capture.agenda import Agenda, Rhythm
-from routerd.capture.cgi import Meaning
-from routerd.capture.inflate import MAX_DOCUMENT_BYTES, PIECE_BYTES, Inflater
-from routerd.capture.periods import Period, choose, due, listed, named, period
+from routerd.capture.commander import cgi
+from routerd.capture.commander.agenda import Agenda, Rhythm
+from routerd.capture.commander.cgi import Meaning
+from routerd.capture.commander.inflate import MAX_DOCUMENT_BYTES, PIECE_BYTES, Inflater
+from routerd.capture.commander.periods import Period, choose, due, listed, named, period
 from routerd.errors import CorruptError, TransientError
 from scripts.commander import answers
 from tests.samples import sample

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from routerd.capture import inflate
-from routerd.capture.controller import Patience, PinnedContext
+from routerd.capture.commander import inflate
+from routerd.capture.commander.controller import Patience, PinnedContext
 from routerd.capture.link import Backfill
 from routerd.errors import TransientError
 from routerd.model import CommanderLink

@@ -19,8 +19,8 @@ import routerd.cloud  # noqa: F401  first: it imports aiohttp without the system
 # isort: split
 import aiohttp
 
-from routerd.capture import cgi
-from routerd.capture.inflate import PIECE_BYTES, Inflater
+from routerd.capture.commander import cgi
+from routerd.capture.commander.inflate import PIECE_BYTES, Inflater
 from routerd.errors import PermanentError, RouterdError, TransientError
 
 _HEAD_BYTES = 4096  # a root's start tag stands in the first 200

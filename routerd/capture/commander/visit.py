@@ -9,11 +9,11 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
-from routerd.capture import cgi, periods
-from routerd.capture.cgi import Fault, Meaning
-from routerd.capture.controller import Answer, Controller
+from routerd.capture.commander import cgi, periods
+from routerd.capture.commander.cgi import Fault, Meaning
+from routerd.capture.commander.controller import Answer, Controller
+from routerd.capture.commander.login import Gate, Login
 from routerd.capture.link import PullInlet
-from routerd.capture.login import Gate, Login
 from routerd.errors import PermanentError, RouterdError, TransientError
 from routerd.fsio import write_atomically
 

@@ -6,11 +6,11 @@ import logging
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from routerd.capture import cgi
-from routerd.capture.cgi import Head
-from routerd.capture.controller import Answer
+from routerd.capture.commander import cgi
+from routerd.capture.commander.cgi import Head
+from routerd.capture.commander.controller import Answer
+from routerd.capture.commander.visit import FaultError, Visit
 from routerd.capture.link import Fetch, PullInlet
-from routerd.capture.visit import FaultError, Visit
 from routerd.errors import CorruptError, TransientError
 
 log = logging.getLogger("routerd.capture.commander")

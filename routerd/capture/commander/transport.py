@@ -12,11 +12,11 @@ import random
 from collections.abc import Callable
 
 from routerd.backoff import Backoff
-from routerd.capture.controller import LoopPace, Pace, place
+from routerd.capture.commander.controller import LoopPace, Pace, place
+from routerd.capture.commander.periods import CODES, days
+from routerd.capture.commander.rounds import Rounds, Timing
 from routerd.capture.flow import give_up
 from routerd.capture.link import Backfill, BackfillPlan, PullInlet
-from routerd.capture.periods import CODES, days
-from routerd.capture.rounds import Rounds, Timing
 from routerd.errors import PermanentError, TransientError
 from routerd.model import CommanderLink
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from routerd.capture.periods import Period, newest
+from routerd.capture.commander.periods import Period, newest
 
 MAX_SLOWDOWN = 8  # eight default polls are 40 minutes, still well before the day closes
 _NOW = float("-inf")

@@ -5,14 +5,14 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from routerd.capture.agenda import Agenda, Rhythm
-from routerd.capture.cgi import Head
-from routerd.capture.controller import Controller, Pace, Patience
+from routerd.capture.commander.agenda import Agenda, Rhythm
+from routerd.capture.commander.cgi import Head
+from routerd.capture.commander.controller import Controller, Pace, Patience
+from routerd.capture.commander.login import Gate
+from routerd.capture.commander.periods import CURRENT, Period, choose, due, named, newest
+from routerd.capture.commander.pulls import Outcome, Pulled, Pulls
+from routerd.capture.commander.visit import Visit
 from routerd.capture.link import Backfill, BackfillPlan, PullInlet
-from routerd.capture.login import Gate
-from routerd.capture.periods import CURRENT, Period, choose, due, named, newest
-from routerd.capture.pulls import Outcome, Pulled, Pulls
-from routerd.capture.visit import Visit
 from routerd.errors import PermanentError, RouterdError, TransientError
 from routerd.model import CommanderLink
 

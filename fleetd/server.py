@@ -39,9 +39,11 @@ def _parser() -> argparse.ArgumentParser:
     made = commands.add_parser("init", help="prepare a data folder; safe to repeat")
     made.add_argument("--name", action="append", default=[], metavar="HOST", help="name or address routers will use")
     run = commands.add_parser("run", help="serve a prepared folder until SIGTERM")
-    run.add_argument("--listen", type=_address, default=_address(DEFAULT_LISTEN), metavar="HOST:PORT")
+    run.add_argument(
+        "--listen", type=_address, default=_address(DEFAULT_LISTEN), metavar="HOST:PORT", help="where to listen"
+    )
     for command in (made, run):
-        command.add_argument("--data", type=Path, required=True, metavar="DIR")
+        command.add_argument("--data", type=Path, required=True, metavar="DIR", help="the folder of keys and data")
     return parser
 
 

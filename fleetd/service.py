@@ -87,15 +87,16 @@ async def _application(folder: Folder, under_way: UnderWay) -> AsyncIterator[web
         held.callback(writer.close)
         judging = held.enter_context(ThreadPoolExecutor(1, thread_name_prefix="judging"))
         app = web.Application(middlewares=[answers, under_way.count])
-        _add_routes(app, Ingest(BearerAuthenticator(registry), (writer, desk), codebook(), judging), writer)
+        _add_routes(app, Ingest(BearerAuthenticator(registry), (writer, desk), codebook(), judging), writer, desk)
         yield app
 
 
-def _add_routes(app: web.Application, ingest: Ingest, writer: Writer) -> None:
+def _add_routes(app: web.Application, ingest: Ingest, writer: Writer, desk: Desk) -> None:
     async def health(_: web.Request) -> web.Response:
         if not writer.alive:
             raise Refusal(503, "busy", "the store does not answer", retry_after_s=5)
-        return web.json_response({"status": "ok", "version": __version__})
+        ledger = "follows" if desk.alive else "stands still"  # which stops no upload
+        return web.json_response({"status": "ok", "ledger": ledger, "version": __version__})
 
     app.router.add_post("/v1/ingest", ingest.handle, expect_handler=expect)
     app.router.add_get("/healthz", health, expect_handler=expect)

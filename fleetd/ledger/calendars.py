@@ -35,7 +35,7 @@ def of_stores(
     what stands open behind them, of another what its tickets say."""
     found: list[Day] = []
     for device_no, name, shop, _ in devices(db, device, store):
-        sources = [row[0] for row in db.execute("SELECT DISTINCT source FROM ticket WHERE device_no = ?", (device_no,))]
+        sources = [row[0] for row in db.execute("SELECT DISTINCT source FROM stream WHERE device_no = ?", (device_no,))]
         for one in verdicts.judged(db, device_no, first, last):
             told = replace(one.verdict, store=shop, reasons=_with_unread(one.verdict.reasons, one.unread))
             found.append(Day(name, one.source, told, one.unread))

@@ -32,6 +32,7 @@ _SUPERSEDE = """
 UPDATE ticket SET superseded_by = ?1
 WHERE store = ?2 AND identity = ?3 AND record_no != ?1 AND superseded_by IS NULL
 """
+_MAX_MS = 1 << 60  # thirty million years
 
 
 class Entries:
@@ -57,18 +58,18 @@ class Entries:
         boot_no = self._learn(device_no, stored)
         holder = stored.no if stored.copy_of is None else stored.copy_of
         self._db.execute("INSERT OR REPLACE INTO place VALUES (?, ?, ?)", (stream_no, record.seq, holder))
-        mono_ms = record.stamp.mono_ns // 1_000_000
+        mono_ms = _plausible(record.stamp.mono_ns // 1_000_000)
         self._db.execute(_REACH, (stream_no, boot_no, mono_ms, stored.received_ms))
         self._reach(stream_no, record.seq, record.seq)
         self.touched.add((device_no, record.stream.source, record.stream.epoch))
         if stored.copy_of is None:
-            self._write(device_no, boot_no, stored, outcome)
+            self._enter(device_no, boot_no, stored, outcome)
 
     def again(self, stored: StoredRecord, outcome: Outcome) -> None:
         """A record that was set aside, read once more."""
         device_no = self.device(stored.device)
         self._db.execute("DELETE FROM undecodable WHERE record_no = ?", (stored.no,))
-        self._write(device_no, self._learn(device_no, stored), stored, outcome)
+        self._enter(device_no, self._learn(device_no, stored), stored, outcome)
         self.touched.add((device_no, stored.record.stream.source, stored.record.stream.epoch))
 
     def finish(self, position: int) -> None:
@@ -92,6 +93,17 @@ class Entries:
                         RETURNING no"""
             self._device_nos[device_id] = int(self._db.execute(insert, (device_id, store, zone)).fetchone()[0])
         return self._device_nos[device_id]
+
+    def _enter(self, device_no: int, boot_no: int, stored: StoredRecord, outcome: Outcome) -> None:
+        """Write what a record says whole; what no table can hold (money of thirty digits) is set aside."""
+        self._db.execute("SAVEPOINT record")
+        try:
+            self._write(device_no, boot_no, stored, outcome)
+        except (OverflowError, ValueError, sqlite3.IntegrityError) as exc:
+            self._db.execute("ROLLBACK TO record")
+            refused = CorruptError("ledger.value", f"{type(exc).__name__}: {exc}")
+            self._write(device_no, boot_no, stored, refused)
+        self._db.execute("RELEASE record")
 
     def _write(self, device_no: int, boot_no: int, stored: StoredRecord, outcome: Outcome) -> None:
         if isinstance(outcome, CorruptError):
@@ -168,7 +180,8 @@ class Entries:
     def _learn(self, device_no: int, stored: StoredRecord) -> int:
         """The number of the boot in which the record was captured."""
         stamp, epoch = stored.record.stamp, stored.record.stream.epoch
-        sample = dating.Sample(stamp.mono_ns // 1_000_000, stamp.wall_ms, stamp.synced, stored.received_ms)
+        times = (_plausible(stamp.mono_ns // 1_000_000), _plausible(stamp.wall_ms))
+        sample = dating.Sample(*times, stamp.synced, stored.received_ms)
         key = (device_no, bytes.fromhex(stamp.boot_id))
         if key not in self._boots:
             row = self._db.execute(_BOOT, key).fetchone()
@@ -203,6 +216,11 @@ class Entries:
 
 def _day(said: Ticket | Marker) -> str:
     return said.business_day or said.pos_time[:10]
+
+
+def _plausible(time_ms: int) -> int:
+    """A hostile router may claim any 63 bits; differences of what it claims must fit in them as well."""
+    return max(-_MAX_MS, min(_MAX_MS, time_ms))
 
 
 def _place(stored: StoredRecord) -> tuple[str, int, int]:

@@ -12,6 +12,7 @@ Decode = Callable[[int, bytes, str], tuple[Decoded, ...]]
 """(kind, data, POS kind) -> what the record says. Raises CorruptError."""
 
 MAX_FRAMES = 1 << 20  # of a document: 250 times the busiest day seen
+MAX_SEQ = (1 << 63) - 1
 
 
 def read(draft: Draft, decode: Decode) -> Outcome:
@@ -23,7 +24,7 @@ def read(draft: Draft, decode: Decode) -> Outcome:
             return unpack_gap(draft.data)
         if draft.kind == DOCUMENT:
             document = unpack_document(draft.data)
-            if document.frames > MAX_FRAMES:
+            if document.frames > MAX_FRAMES or any(run.last > MAX_SEQ for run in document.runs):
                 raise CorruptError("document.size", f"a document of {document.frames} frames")
             return document
     except CorruptError as exc:

@@ -1,14 +1,16 @@
 """fleetctl: what it shows, what it returns, and that it works beside a running fleetd."""
 
+import argparse
 import base64
 import json
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from fleetd import cli
+from fleetd import cli, server
 from fleetd.init import init
 from fleetd.sqlite_store import SqliteStore
 from routerd.model import RECORD, Draft, Segment, Stream
@@ -229,3 +231,18 @@ async def test_it_reads_while_fleetd_runs(cloud: Cloud, capsys: Out) -> None:
         for number in range(1, 4):
             await cloud.send(session, "live", run_of(number, number))
             assert len(rows(cloud.data, capsys, "transactions", "--device", "live")) == number
+
+
+def parsers(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
+    yield parser
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for one in action.choices.values():
+                yield from parsers(one)
+
+
+@pytest.mark.parametrize("parser", [cli._parser(), server._parser()], ids=["fleetctl", "fleetd"])
+def test_every_option_says_what_it_does(parser: argparse.ArgumentParser) -> None:
+    for one in parsers(parser):
+        for action in one._actions:
+            assert action.help or isinstance(action, argparse._SubParsersAction), f"{one.prog}: {action.dest}"

@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 
 from fleetd.decode import decode
-from fleetd.ledger import clocks, schema
-from fleetd.ledger.base import Decoded
+from fleetd.ledger import clocks, gaps, reads, schema
+from fleetd.ledger.base import Decoded, Line, Ticket
 from fleetd.ledger.verdict import COMPLETE, LATE, SHORT
 from routerd.errors import CorruptError
 from routerd.model import NOISE, RECORD, Draft, Run, Stamp, Stream
-from tests.fleetd.kit import NOW_MS, gap, run_of, segment
+from tests.fleetd.kit import NOW_MS, gap, run_of, sale, segment
 from tests.fleetd.ledger_kit import (
     COMMANDER,
     DAILY_311,
@@ -251,3 +251,58 @@ def test_a_store_restored_from_an_older_copy_is_read_from_its_beginning(house: H
     house.book.execute("UPDATE position SET no = 99")
     house.follow()
     assert house.follower.position() == 3
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        Ticket("1", "1", "1", "sale", total_cents=10**30, counted_cents=10**30),
+        Ticket("1", "1", "1", "sale", lines=(Line(1, "item", amount_cents=1 << 63),)),
+        Ticket("1", "1", "1", "sale", cashier="\ud800"),
+    ],
+    ids=["money", "a line's money", "no text"],
+)
+def test_what_no_table_can_hold_is_set_aside_whole(tmp_path: Path, said: Ticket) -> None:
+    house = House(tmp_path, decoder=lambda kind, data, pos_kind: (said,) if b">2<" in data else ())
+    house.take(run_of(1, 3))
+    assert house.book.execute("SELECT seq, code FROM undecodable").fetchall() == [(2, "ledger.value")]
+    assert (count(house, "ticket"), count(house, "line")) == (0, 0)
+    assert watermarks(house) == {Stream("pos1", 7): 3}
+    house.close()
+
+
+def test_a_router_that_claims_impossible_times_and_numbers_stops_nobody(house: House) -> None:
+    edge = (1 << 63) - 1
+    made = segment(1, [document("daily/2026-07-16.311", [Run(edge, edge - 1, edge)]), sale(1)])
+    house.take(stamped(made, Stamp("00112233", -(1 << 62) * 1_000_000, edge - 5, True)))
+    house.take(segment(3, [document("file.xml", [Run(7, edge, edge + 1)]), sale(2)]))
+    assert watermarks(house)[Stream("pos1", 7)] == 4
+    assert house.verdict("daily/2026-07-16.311").status == "unknown"
+    assert clocks.of_device(house.book, 1)
+
+
+def test_a_silence_between_two_runs_is_a_gap_for_every_source_of_the_first(house: House) -> None:
+    hour_ms = 3_600_000
+    for source in ("pos1", "serial"):
+        made = segment(1, [sale(1), sale(2)], Stream(source, 7))
+        house.take(stamped(made, Stamp("00112233", 60_000 * 1_000_000, 0, False)), at_ms=NOW_MS)
+    later = stamped(segment(1, [sale(3)], Stream("pos1", 8)), Stamp("44556677", 30_000 * 1_000_000, 0, False))
+    house.take(later, at_ms=NOW_MS + 5 * hour_ms)
+    found = list(gaps.open_gaps(house.book))
+    assert [(one.source, one.cause) for one in found] == [("pos1", "router off"), ("serial", "router off")]
+    assert found[0].to_ms is not None
+    assert abs(found[0].to_ms - (NOW_MS + 5 * hour_ms)) < 1_000
+    assert found[0].until_ms is None, "what says everything once cannot be asked again"
+
+
+def test_a_store_with_two_routers_holds_a_ticket_once(tmp_path: Path) -> None:
+    house = House(tmp_path, devices=("r1", "r2"))
+    for name in ("r1", "r2"):
+        house.store.set_store(name, "1042", "")
+    made = [one for one in genuine(DAILY_311) if one.pos_kind == "sale"][:3]
+    house.take(segment(1, made), device_id="r1")
+    house.take(segment(1, made), device_id="r2")
+    shown = list(reads.tickets(house.book, reads.Filter(store="1042")))
+    assert [(one["device"], one["seq"]) for one in shown] == [("r2", 1), ("r2", 2), ("r2", 3)]
+    assert len(list(reads.tickets(house.book, reads.Filter(all_versions=True)))) == 6
+    house.close()

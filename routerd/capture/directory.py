@@ -30,7 +30,7 @@ class Directory:
 
     def __init__(self, path: Path, pattern: str) -> None:
         self._path = str(path)
-        self._matches = re.compile(fnmatch.translate(pattern)).match
+        self._matches = re.compile(fnmatch.translate(pattern), re.IGNORECASE).match
 
     def look(self, known: Set[str], again: Set[str]) -> Sight:
         """All matching files; sizes and times of those not `known` and of those to be seen `again`. Raises OSError.

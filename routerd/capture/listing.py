@@ -115,7 +115,7 @@ class Listing:
 
     def ready(self, now_s: float) -> list[Entry]:
         """Files to read now, oldest first: unchanged for `settle_s` in a look that began at `now_s`, not put off."""
-        entries = [wish.entry for wish in self._wishes.values() if wish.due_s <= now_s and not wish.is_missing]
+        entries = [wish.entry for wish in self._wishes.values() if wish.due_s <= now_s]
         return sorted(entries, key=_age)
 
     def done(self, entry: Entry, *, whole: bool) -> None:

@@ -86,14 +86,19 @@ async def test_only_plain_files_that_match_are_read(shop: Shop, inlet: FakePullI
     assert not inlet.warned
 
 
-async def test_what_becomes_a_pipe_or_a_link_after_the_look_is_not_entered(shop: Shop, inlet: FakePullInlet) -> None:
+async def test_what_becomes_a_pipe_or_a_link_after_the_look_is_not_entered(
+    shop: Shop, inlet: FakePullInlet, tmp_path: Path
+) -> None:
+    outside = tmp_path / "secret.xml"
+    outside.write_bytes(journal(9))
+    os.utime(outside, ns=(0, 1_772_000_000 * 10**9))  # as long and as old as what it takes the place of
     shop.write("PJR1.xml", journal(1))
     shop.write("PJR2.xml", journal(2))
     async with running(shop.link(), inlet):
         await shop.polls.rest()
 
         def swap(entry: object, offset: int) -> None:
-            for name, make in (("PJR1.xml", os.mkfifo), ("PJR2.xml", lambda path: path.symlink_to("/dev/zero"))):
+            for name, make in (("PJR1.xml", os.mkfifo), ("PJR2.xml", lambda path: path.symlink_to(outside))):
                 (shop.path / name).unlink(missing_ok=True)
                 make(shop.path / name)
 

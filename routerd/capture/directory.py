@@ -46,7 +46,8 @@ class Directory:
                 entries.append(entry)
             else:
                 present.discard(name)
-        return Sight(present, entries, self._begins_a_file_system())
+        here, above = os.stat(self._path), os.stat(os.path.join(self._path, os.pardir))
+        return Sight(present, entries, here.st_dev != above.st_dev, (here.st_dev, here.st_ino))
 
     def piece(self, entry: Entry, offset: int) -> bytes:
         """At most PIECE_BYTES of the file from `offset`; b"" when it is no longer the file that was listed.
@@ -72,6 +73,3 @@ class Directory:
                 raise
             return Entry(name, 0, 0, 0)  # it stands there, and reading it will say what is wrong
         return Entry(name, seen.st_ino, seen.st_size, seen.st_mtime_ns) if stat.S_ISREG(seen.st_mode) else None
-
-    def _begins_a_file_system(self) -> bool:
-        return os.stat(self._path).st_dev != os.stat(os.path.join(self._path, os.pardir)).st_dev

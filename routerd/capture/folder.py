@@ -74,6 +74,7 @@ class FolderTransport:
         self._inlet: PullInlet | None = None
         self._current: Entry | None = None
         self._was_mount = False
+        self._place: tuple[int, int] | None = None
         self._stolen = 0
         self._stolen_at_s = 0.0
 
@@ -153,15 +154,17 @@ class FolderTransport:
             raise self._lost(exc) from exc
 
     async def _know_mount(self, inlet: PullInlet, sight: Sight) -> None:
-        """Tell an emptied folder from one whose share is not there: the place it was mounted on is empty, too.
+        """Tell an emptied folder from one whose share is not there: what it was mounted on is empty, too.
 
-        A folder that is no mount point lies in a share, and is missing altogether without it, or on the router's own
-        disk: empty there means that everything was purged. What it is, is known from a look that saw files.
+        A folder that is no mount point lies in a share, and is missing without it, or on the router's own disk. The
+        same folder empty was purged; an empty one in its place is a lost share until it holds files. What the folder
+        is, a look that sees files tells; that it is a mount point is known after a start, too.
         """
         if not sight.present:
-            if self._was_mount and not sight.mounted:
+            if not sight.mounted and (self._was_mount or self._place not in (None, sight.place)):
                 raise TransientError("share.lost", f"{self._link.path} is empty, nothing is mounted there: mount it")
             return
+        self._place = sight.place
         if sight.mounted != self._was_mount:
             self._was_mount = sight.mounted
             with suppress(TransientError):  # the spool reports its disk itself; this run knows

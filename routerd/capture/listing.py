@@ -47,12 +47,13 @@ class Entry:
 class Sight:
     """One look: the names of all files that match, and entries of those that were looked at closely.
 
-    `mounted`: the folder is where another file system begins.
+    `mounted`: the folder is where another file system begins. `place` tells it from another folder of its name.
     """
 
     present: set[str]
     entries: list[Entry]
     mounted: bool
+    place: tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)

@@ -162,6 +162,23 @@ async def test_an_empty_mount_point_is_a_lost_share_and_an_empty_share_is_not(sh
         assert not inlet.raised
 
 
+async def test_an_empty_folder_in_the_place_of_a_full_one_is_a_lost_share(shop: Shop, inlet: FakePullInlet) -> None:
+    shop.write("PJR1.xml", journal(1))
+    away = shop.path.with_name("away")
+    async with running(shop.link(), inlet):
+        await shop.polls.rest()
+        shop.path.rename(away)
+        shop.path.mkdir()
+        await shop.polls.rounds(3)
+        assert "share.lost" in inlet.raised
+        shop.path.rmdir()
+        away.rename(shop.path)
+        await shop.polls.rounds(2)
+        assert not inlet.raised
+        assert not inlet.warned
+    assert inlet.records == [sale(1)]
+
+
 async def test_after_a_start_without_its_mount_the_folder_is_known_to_be_one(shop: Shop, inlet: FakePullInlet) -> None:
     shop.disk.mounted = False
     inlet.notes["mount"] = "yes"

@@ -90,7 +90,7 @@ class Daemon:
         self._control = Control(
             config.control.socket,
             {"status": lambda: status.status(self._parts()), "sources": lambda: status.sources(self._parts())},
-            {"backfill": self._backfill},
+            {"backfill": self._backfill, "trust": self._trust},
         )
         self._orders = Orders(self._capture.backfill)
         self._forwarder: Any = None
@@ -179,6 +179,12 @@ class Daemon:
                 wish = Backfill(first, last, anew=request.get("anew") is True)
                 return asdict(await self._capture.backfill(source, wish))
         raise PermanentError("backfill.bad_range", "name a source, a first and a last day")
+
+    async def _trust(self, request: Mapping[str, Any]) -> str:
+        """`routerctl trust`: a POS was given a new certificate, and somebody who knows says so."""
+        source = str(request.get("source", ""))
+        await self._capture.trust(source)
+        return f"{source}: the certificate shown at the next poll is the right one"
 
     def _parts(self) -> status.Parts:
         spool = self._spool.snapshot()

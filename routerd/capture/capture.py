@@ -6,7 +6,7 @@ from typing import Protocol
 
 from routerd.capture.documents import DocumentInlet, DocumentStore
 from routerd.capture.inlet import SourceSnapshot, StreamInlet, StreamStore
-from routerd.capture.link import Backfill, BackfillPlan
+from routerd.capture.link import CERTIFICATE, Backfill, BackfillPlan
 from routerd.clock import Clock
 from routerd.conditions import Conditions
 from routerd.errors import PermanentError
@@ -55,6 +55,14 @@ class Capture:
             told = f"{source!r} keeps no documents to read again: use one of {able or '(no source here does)'}"
             raise PermanentError("backfill.no_source", told)
         return await inlet.backfill(wish)
+
+    async def trust(self, source: str) -> None:
+        """Take the certificate that the source's POS shows next for the right one. Raises PermanentError
+        `trust.no_source`, TransientError when it cannot be noted."""
+        inlet = self._inlets.get(source)
+        if not isinstance(inlet, DocumentInlet) or not isinstance(inlet.source.link, CommanderLink):
+            raise PermanentError("trust.no_source", f"{source!r} is no source that shows a certificate")
+        await inlet.note(CERTIFICATE, "")
 
     def snapshot(self) -> list[SourceSnapshot]:
         return [inlet.snapshot() for inlet in self._inlets.values()]

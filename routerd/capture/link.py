@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+CERTIFICATE = "certificate"  # the note that holds the POS's pinned certificate; forgetting it accepts the next one
+
 
 class Session(Protocol):
     """One connection's life, from first to last byte."""

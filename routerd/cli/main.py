@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from routerd import __version__
-from routerd.cli import backfill, frame, show
+from routerd.cli import backfill, frame, show, trust
 from routerd.cli.question import add_socket, ask
 from routerd.errors import ConfigError, PermanentError
 
@@ -40,6 +40,7 @@ def _parser() -> argparse.ArgumentParser:
     _asking(commands, "status", "is all well, and does the sum hold?", show.status)
     _asking(commands, "sources", "every source: its link, its state, its sum", show.sources)
     backfill.add_to(commands)
+    trust.add_to(commands)
     frame.add_to(commands)
     return parser
 

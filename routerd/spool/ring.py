@@ -69,6 +69,7 @@ class Ring:
         self._database = database
         self._used = bytearray(rows + 1)
         self._used[0] = 1  # row 0 does not exist
+        self.free_rows = rows
         self._next_row = 1
         self._next_generation = 1
 
@@ -171,10 +172,6 @@ class Ring:
     def room_for(self, rows: int) -> bool:
         return self._find(rows) is not None
 
-    @property
-    def free_rows(self) -> int:
-        return self._used.count(0)
-
     async def write(self, segments: bytes, oldest_live: int, since: Stamp = UNDATED) -> Place | None:
         """Commit one frame; None if no run of pages is free. On return it is durable.
 
@@ -219,12 +216,14 @@ class Ring:
 
     def free(self, place: Place) -> None:
         """The place may be overwritten: nothing in it is needed any more. Costs no write."""
+        self.free_rows += self._used.count(1, place.row, place.row + place.rows)
         self._used[place.row : place.row + place.rows] = bytes(place.rows)
 
     async def close(self) -> None:
         await self._database.close()
 
     def _claim(self, row: int, rows: int) -> None:
+        self.free_rows -= self._used.count(0, row, row + rows)
         self._used[row : row + rows] = b"\1" * rows
 
     def _find(self, rows: int) -> int | None:

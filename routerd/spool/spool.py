@@ -62,7 +62,8 @@ class Spool:
         self._tails: dict[str, Tail] = {}
         self._wake = asyncio.Event()
         self._room = asyncio.Event()
-        self._armed_ns = 0
+        self._armed_ns: int | None = None
+        self._alarm: asyncio.TimerHandle | None = None
         self._retry_ns = 0
         self._has_state = False
         self._latencies_ns: deque[int] = deque(maxlen=_LATENCIES)
@@ -250,14 +251,10 @@ class Spool:
         while True:
             self._wake.clear()
             await self.tend()
-            due_ns = self._next_due_ns()
-            self._armed_ns = due_ns or 0
-            timeout_s = None if due_ns is None else max(0.0, (due_ns - self._clock.mono_ns()) / 1e9)
-            try:
-                async with asyncio.timeout(timeout_s):
-                    await self._wake.wait()
-            except TimeoutError:
-                pass
+            self._armed_ns = None
+            if (due_ns := self._next_due_ns()) is not None:
+                self._arm(due_ns)
+            await self._wake.wait()
 
     async def close(self) -> None:
         """Bring everything that waits to flash: a power cut may follow."""
@@ -272,6 +269,8 @@ class Spool:
         await self._let_go()
 
     async def _let_go(self) -> None:
+        if self._alarm:
+            self._alarm.cancel()
         if hasattr(self, "_keeper") and self._keeper.ring:
             await self._keeper.ring.close()
         for fd in self._locks:
@@ -346,8 +345,14 @@ class Spool:
             self._arm(0)
 
     def _arm(self, due_ns: int) -> None:
-        if not self._armed_ns or due_ns < self._armed_ns:
-            self._wake.set()
+        """Have `run` go round at `due_ns`, if nothing is due before: one timer, moved forward only."""
+        if self._armed_ns is not None and due_ns >= self._armed_ns:
+            return
+        self._armed_ns = due_ns
+        if self._alarm:
+            self._alarm.cancel()
+        wait_s = (due_ns - self._clock.mono_ns()) / 1e9
+        self._alarm = asyncio.get_running_loop().call_later(max(0.0, wait_s), self._wake.set)
 
     def _disk_refused(self, exc: TransientError) -> None:
         self._retry_ns = self._clock.mono_ns() + int(_RETRY_S * 1e9)

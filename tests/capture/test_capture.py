@@ -1,20 +1,27 @@
 """The room: what is impossible is said before the first byte, and what a link turns away is shown."""
 
 import asyncio
+from pathlib import Path
 
 import pytest
 
 from routerd.capture.capture import Capture
+from routerd.capture.link import Backfill
 from routerd.conditions import Conditions
-from routerd.errors import ConfigError
-from routerd.model import Draft, Link, SerialLink, Source, Stamp, TcpListenLink
+from routerd.errors import ConfigError, PermanentError
+from routerd.model import CommanderLink, Draft, Link, PullLink, SerialLink, Source, Stamp, TcpListenLink
 from routerd.spool.hot import Tail
 from tests.capture.wires import dial, free_port
 from tests.fakes.clock import FakeClock
+from tests.fakes.inlet import FakeMemory
 
 
 class FakeSpool:
-    """Takes nothing that a test would look at."""
+    """Takes nothing that a test would look at, but the notes."""
+
+    def __init__(self) -> None:
+        self.notes: dict[tuple[str, str], str] = {}
+        self.memories = FakeMemory()
 
     def append(self, source: str, drafts: list[Draft], stamp: Stamp) -> int:
         return 1
@@ -34,10 +41,22 @@ class FakeSpool:
     def cut_tail(self, source: str, masked: bytes) -> None:
         return
 
+    def memory(self, source: str) -> FakeMemory:
+        return self.memories
 
-def capture(link: Link) -> Capture:
+    def scratch(self, source: str) -> Path:
+        return Path("/dev/null")
+
+    async def note(self, source: str, key: str, text: str) -> None:
+        self.notes[source, key] = text
+
+    async def noted(self, source: str, key: str) -> str:
+        return self.notes.get((source, key), "")
+
+
+def capture(link: Link | PullLink, spool: FakeSpool | None = None) -> Capture:
     clock = FakeClock()
-    return Capture((Source("till", link, "text"),), FakeSpool(), clock, Conditions(clock), lambda: 0.0)
+    return Capture((Source("till", link, "text"),), spool or FakeSpool(), clock, Conditions(clock), lambda: 0.0)
 
 
 def test_a_speed_no_port_runs_at_stops_the_start_and_names_the_source() -> None:
@@ -58,3 +77,19 @@ async def test_who_was_turned_away_is_shown() -> None:
     finally:
         task.cancel()
         await asyncio.wait([task])
+
+
+async def test_only_a_source_that_shows_a_certificate_can_be_trusted_and_its_note_is_forgotten() -> None:
+    spool = FakeSpool()
+    room = capture(CommanderLink("192.168.31.11", Path("/etc/login")), spool)
+    await room.trust("till")
+    assert spool.notes == {("till", "certificate"): ""}
+    with pytest.raises(PermanentError, match="no source"):
+        await room.trust("other")
+
+
+async def test_a_stream_is_not_read_again() -> None:
+    room = capture(SerialLink("/dev/null"))
+    assert not room.reads_again
+    with pytest.raises(PermanentError, match="no source here does"):
+        await room.backfill("till", Backfill("2026-07-16", "2026-07-16"))

@@ -1,47 +1,15 @@
-"""`routerctl backfill` against a daemon's socket: what is said to it, and what a person reads."""
+"""`routerctl backfill` and `trust` against a daemon's socket: what is said to it, and what a person reads."""
 
 import json
-import socket
-import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from routerd.cli.main import main
+from tests.cli.socket_daemon import Daemon
 
 PLAN = {"queued": ["daily/2026-07-17.312"], "held": ["daily/2026-07-16.311"], "absent": ["2026-07-18"]}
-
-
-class Daemon:
-    """Answers each connection with the next of `replies` and keeps what it was asked."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.asked: list[dict[str, Any]] = []
-        self.replies: list[Any] = []
-        self._socket = socket.socket(socket.AF_UNIX)
-        self._socket.bind(str(path))
-        self._socket.listen()
-        self._thread = threading.Thread(target=self._serve)
-        self._thread.start()
-
-    def _serve(self) -> None:
-        while True:
-            connection, _ = self._socket.accept()
-            with connection, connection.makefile("rwb") as stream:
-                line = stream.readline()
-                if not line:
-                    return
-                self.asked.append(json.loads(line))
-                stream.write(json.dumps(self.replies.pop(0)).encode() + b"\n")
-
-    def close(self) -> None:
-        with socket.socket(socket.AF_UNIX) as last:
-            last.connect(str(self.path))
-        self._thread.join()
-        self._socket.close()
 
 
 @pytest.fixture
@@ -96,3 +64,13 @@ def test_a_day_that_is_none_is_refused_before_anybody_is_asked(
     assert caught.value.code == 2
     assert "yesterday is no day" in capsys.readouterr().err
     assert not daemon.asked
+
+
+def test_a_new_certificate_is_accepted_by_name(
+    monkeypatch: pytest.MonkeyPatch, daemon: Daemon, capsys: pytest.CaptureFixture[str]
+) -> None:
+    daemon.replies = [{"answer": "site: the certificate shown at the next poll is the right one"}]
+    monkeypatch.setattr("sys.argv", ["routerctl", "trust", "--socket", str(daemon.path), "--source", "site"])
+    assert main() == 0
+    assert daemon.asked == [{"ask": "trust", "source": "site"}]
+    assert "is the right one" in capsys.readouterr().out

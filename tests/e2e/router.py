@@ -64,7 +64,7 @@ class Router:
     def start(self, *limits: str) -> None:
         """`limits` is a command that runs the daemon under limits, such as `prlimit --fsize=1000`."""
         self.write_config()
-        command = [*limits, sys.executable, "-m", "routerd.daemon", "--config", str(self.config)]
+        command = [*limits, sys.executable, "-OO", "-m", "routerd.daemon", "--config", str(self.config)]
         with (self.root / "routerd.log").open("ab") as log:
             self.process = subprocess.Popen(command, stderr=log, stdout=log)
         self.starts += 1

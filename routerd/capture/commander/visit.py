@@ -13,13 +13,12 @@ from routerd.capture.commander import cgi, periods
 from routerd.capture.commander.cgi import Fault, Meaning
 from routerd.capture.commander.controller import Answer, Controller
 from routerd.capture.commander.login import Gate, Login
-from routerd.capture.link import PullInlet
+from routerd.capture.link import CERTIFICATE, PullInlet
 from routerd.errors import PermanentError, RouterdError, TransientError
 from routerd.fsio import write_atomically
 
 log = logging.getLogger("routerd.capture.commander")
 
-CERTIFICATE = "certificate"  # the note's key
 _PAGE = Fault(Meaning.EXPIRED, "it shows its login page")
 _WORDS_CHARS = 120  # of the controller's words, for people
 _SILENT = Fault(Meaning.OTHER, "it answers something else than was asked for")

@@ -1,7 +1,7 @@
 """The days of stores, gathered for the calendar: verdicts that are kept, and those on days no document proves."""
 
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
@@ -89,15 +89,3 @@ def weeks_back(now_ms: int, weeks: int) -> str:
     """The Monday that many weeks before the one of `now_ms`, as an ISO date."""
     today = date(1970, 1, 1) + timedelta(milliseconds=now_ms)
     return (today - timedelta(days=today.weekday() + 7 * weeks)).isoformat()
-
-
-def absent(found: Iterable[Day]) -> Iterator[tuple[str, str]]:
-    """(store, day) of the dates between a store's first and last day on which nothing is known at all."""
-    by_store: dict[str, set[str]] = {}
-    for one in found:
-        by_store.setdefault(one.verdict.store, set()).add(one.verdict.business_day)
-    for store, known in sorted(by_store.items()):
-        dates = sorted(date.fromisoformat(day) for day in known if len(day) == 10)
-        for n in range((dates[-1] - dates[0]).days if dates else 0):
-            if (day := (dates[0] + timedelta(days=n)).isoformat()) not in known:
-                yield store, day

@@ -1,8 +1,10 @@
-"""What is missing and not proven harmless: declared losses, missing numbers, hours in which a router was off."""
+"""What is missing and not proven harmless: declared losses, missing numbers, days without a document, hours in which a
+router was off."""
 
 import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import pairwise
 
 from fleetd.ledger import backfill
@@ -12,7 +14,7 @@ from fleetd.ledger.verdicts import SETTLED, JudgedDay, judged
 from fleetd.sqlite_spans import Spans, holes
 
 OFF_MS = 900_000  # three polls of a Commander: a shorter silence around a restart is an update, not an outage
-MISSING, OFF = "number missing", "router off"
+MISSING, OFF, ABSENT = "number missing", "router off", "no document"
 DAY_MS = 86_400_000
 
 
@@ -40,7 +42,8 @@ def open_gaps(db: sqlite3.Connection, *, device: str = "", store: str = "") -> I
     for device_no, name, shop, _ in devices(db, device, store):
         days = list(judged(db, device_no))
         standing = backfill.standing(db, name)
-        for found in sorted(_found(db, device_no), key=lambda one: (one[0], one[2] or 0)):
+        gathered = [*_found(db, device_no), *_undocumented(days, standing)]
+        for found in sorted(gathered, key=lambda one: (one[0], one[2] or 0)):
             source, cause, from_ms, to_ms, epoch, first, last, lost = found
             if _is_covered(days, source, from_ms, to_ms):
                 continue
@@ -104,6 +107,16 @@ def _off(db: sqlite3.Connection, device_no: int, dates: Redating) -> Iterator[_F
         if after[0] - before[1] >= OFF_MS:
             for source in sorted(before[2]):
                 yield source, OFF, before[1], after[0], epoch, 0, 0, 0
+
+
+def _undocumented(days: Sequence[JudgedDay], standing: Sequence[backfill.Kept]) -> Iterator[_Found]:
+    """Business days that the ledger ordered because no document of them ever came, dated by the calendar."""
+    known = {(one.source, one.verdict.business_day) for one in days}
+    for order in standing:
+        for day in backfill.days_of(order.first_day, order.last_day):
+            if not order.is_by_hand and (order.source, day) not in known:
+                begin_ms = int(datetime.fromisoformat(f"{day}T00:00+00:00").timestamp() * 1000)
+                yield order.source, ABSENT, begin_ms, begin_ms + DAY_MS, 0, 0, 0, 0
 
 
 def _is_covered(days: Sequence[JudgedDay], source: str, from_ms: int | None, to_ms: int | None) -> bool:

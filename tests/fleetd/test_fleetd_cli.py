@@ -246,3 +246,27 @@ def test_every_option_says_what_it_does(parser: argparse.ArgumentParser) -> None
     for one in parsers(parser):
         for action in one._actions:
             assert action.help or isinstance(action, argparse._SubParsersAction), f"{one.prog}: {action.dest}"
+
+
+def test_a_refused_segment_that_was_sent_right_later_is_no_trouble(data: Path, capsys: Out) -> None:
+    fill(data, run_of(1, 3), broken(run_of(4, 5)))
+    fill(data, run_of(4, 5))
+    assert call(data, "streams") == 0
+    assert rows(data, capsys, "invalid")[0]["superseded"] == "yes"
+
+
+def test_a_segment_that_contradicts_what_is_kept_stays_trouble(data: Path, capsys: Out) -> None:
+    fill(data, run_of(1, 3), segment(3, [sale(99)]))
+    assert call(data, "streams") == 1
+    assert rows(data, capsys, "invalid")[0]["superseded"] == "no"
+
+
+def test_several_routers_may_carry_one_store(data: Path, tmp_path: Path, capsys: Out) -> None:
+    words = ["--store", "1042", "--timezone", "America/New_York"]
+    assert call(data, "device", "add", "r1", "--key-file", str(tmp_path / "1"), *words) == 0
+    assert call(data, "device", "add", "r2", "--key-file", str(tmp_path / "2")) == 0
+    assert call(data, "device", "set", "r2", "--store", "1042") == 0
+    found = [(row["id"], row["store"], row["timezone"]) for row in rows(data, capsys, "devices")]
+    assert found == [("r1", "1042", "America/New_York"), ("r2", "1042", "")]
+    with pytest.raises(SystemExit):
+        call(data, "device", "set", "r2", "--store", "1042", "--timezone", "Mars/Olympus")

@@ -35,7 +35,7 @@ def house(tmp_path: Path) -> Iterator[House]:
 
 
 class Counter:
-    """The part of fleetd that answers, on the clock of a house; its thread does not run."""
+    """The part of fleetd that answers, on the clock of a house."""
 
     def __init__(self, house: House) -> None:
         self._house = house
@@ -115,6 +115,7 @@ def test_a_period_that_never_came_is_ordered_once_the_router_had_time_to_catch_u
     house.now_ms += backfill.JUMP_GRACE_MS
     house.take(segment(2, [Draft(2, b"anything")], Stream("other", 8)))
     assert [(one.first_day, one.last_day) for one in backfill.kept(house.book)] == [("2026-07-17", "2026-07-19")]
+    assert [one.cause for one in gaps.open_gaps(house.book)].count("no document") == 2
 
 
 def test_days_on_which_the_pos_closed_no_period_are_not_ordered(house: House) -> None:

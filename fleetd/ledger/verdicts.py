@@ -90,12 +90,11 @@ def _judge_one(db: sqlite3.Connection, document_no: int, dates: Redating, now_ms
     verdict = days.judge(evidence, now_ms)
     day = verdict.business_day or evidence.document.partition("/")[2][:10]
     told = json.dumps({**asdict(verdict), "business_day": day, "unread": gathered.unread})
-    span = [
-        next((moment(getattr(side, name)) for side in (evidence.end, evidence.start) if side), None)
-        for name in ("opened", "closed")
-    ]
+    sides = [side for side in (evidence.start, evidence.end) if side]  # the start has the head's facts
+    opened = next((found for side in sides if (found := moment(side.opened))), None)
+    closed = next((found for side in sides if (found := moment(side.closed))), None)
     key = (device_no, source, evidence.document, document_no, evidence.kind, day)
-    db.execute(_KEEP, (*key, verdict.status, told, *span, verdict.status in SETTLED))
+    db.execute(_KEEP, (*key, verdict.status, told, opened, closed, verdict.status in SETTLED))
 
 
 def moment(text: str) -> int | None:

@@ -10,7 +10,8 @@ from fleetd.files import Folder
 from fleetd.ledger import backfill, gaps
 from fleetd.ledger.desk import Desk
 from fleetd.ledger.verdict import COMPLETE
-from routerd.model import Draft, Run, Stream
+from routerd.model import Draft, Gap, Run, Stream
+from routerd.wire.body import gap_draft
 from tests.fleetd.kit import NOW_MS, gap, segment
 from tests.fleetd.ledger_kit import (
     COMMANDER,
@@ -142,4 +143,15 @@ def test_a_gap_stays_open_until_its_day_is_complete(house: House) -> None:
     assert (found.source, found.cause, found.first, found.last) == ("commander", "spool.full", at + 1, at + 1)
     assert "order 1" in found.order
     house.take(segment(at + 1, [genuine(DAILY_311)[at]], COMMANDER))
+    assert list(gaps.open_gaps(house.book)) == []
+
+
+def test_a_loss_before_numbering_is_harmless_where_the_whole_day_is_proven(house: House) -> None:
+    """The POS was not reached for an hour; what it kept meanwhile came with its document."""
+    noon_ms = 1_784_116_800_000  # 2026-07-15T12:00Z, a morning of day 311
+    away = gap_draft(Gap(COMMANDER, 0, 0, "source.away", 0, noon_ms, noon_ms + 3_600_000))
+    house.take(segment(1, [away], NEXT))
+    [found] = gaps.open_gaps(house.book)
+    assert (found.cause, found.from_ms, found.to_ms) == ("source.away", noon_ms, noon_ms + 3_600_000)
+    house.take(*delivered(DAILY_311))
     assert list(gaps.open_gaps(house.book)) == []

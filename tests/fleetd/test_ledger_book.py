@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from fleetd.decode import decode
-from fleetd.ledger import clocks, gaps, reads, schema
+from fleetd.ledger import clocks, gaps, reads, schema, verdicts
 from fleetd.ledger.base import Decoded, Line, Ticket
 from fleetd.ledger.verdict import COMPLETE, LATE, SHORT
 from routerd.errors import CorruptError
@@ -112,7 +112,8 @@ def test_a_day_read_again_after_a_restart_adds_no_ticket(house: House) -> None:
     house.take(*segments(made, stream=again))
     house.take(segment(len(made) + 1, [document(DAILY_311, frames_of(made, epoch=8))], again))
     assert (house.verdict(DAILY_311).status, count(house, "ticket")) == (COMPLETE, tickets)
-    assert count(house, "day") == 1
+    [day] = verdicts.judged(house.book, 1)
+    assert (day.document_no, day.missing_records) == (house.store.last_record(), 0), "the later reading is as whole"
 
 
 def test_a_re_reading_that_is_not_whole_takes_nothing_from_a_complete_day(house: House) -> None:
@@ -231,6 +232,22 @@ def test_two_followers_of_one_book_write_nothing_twice(house: House, tmp_path: P
     house.follow()
     assert count(house, "day") == 1
     assert house.follower.position() == house.store.last_record()
+    other.close()
+
+
+def test_what_another_follower_wrote_meanwhile_is_not_written_again(tmp_path: Path) -> None:
+    """The other one reads and writes between this one's reading and its writing."""
+    other = House(tmp_path)
+
+    def slow(kind: int, data: bytes, pos_kind: str) -> tuple[Decoded, ...]:
+        other.follow()
+        return decode(kind, data, pos_kind)
+
+    house = House(tmp_path, decoder=slow)
+    made = [one for one in genuine(DAILY_311) if one.pos_kind == "sale"][:3]
+    house.take(segment(1, made))
+    assert (count(house, "ticket"), count(house, "undecodable")) == (3, 0)
+    house.close()
     other.close()
 
 

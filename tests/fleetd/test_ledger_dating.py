@@ -47,6 +47,13 @@ def test_a_router_that_claims_to_be_synced_in_the_future_or_in_1970_is_not_belie
         assert estimate([told]) == [Offset(TRUE + 300, FIX)]
 
 
+def test_a_backlog_whose_router_was_never_rightly_synced_is_bounded_only() -> None:
+    for wrong in (TRUE + 20 * HOUR, -60_000):
+        told = [sample(60_000, 9 * HOUR, wrong + 60_000, True), sample(HOUR, 8 * HOUR, wrong + HOUR, True)]
+        new = boot(sample(1_000, began=TRUE + 9 * HOUR), sample(30_000, began=TRUE + 9 * HOUR), epoch=2)
+        assert estimate([boot(*told), new])[0].quality == BOUND
+
+
 def test_a_boot_that_was_never_live_lies_between_its_neighbours() -> None:
     """Boot 1 ended at +1 h, boot 3 began at +9 h; boot 2 ran for an hour somewhere between, unsynced, unheard."""
     first = boot(sample(1_000), sample(HOUR))
@@ -63,3 +70,5 @@ def test_a_boot_that_was_never_live_lies_between_its_neighbours() -> None:
 def test_a_burst_after_an_outage_is_not_taken_for_live() -> None:
     burst = [Sample(mono_ms, 0, False, TRUE + 9 * HOUR + n) for n, mono_ms in enumerate(range(0, HOUR, 60_000))]
     assert not boot(*burst).is_live
+    together = [sample(mono_ms, 9 * HOUR - mono_ms) for mono_ms in (60_000, 61_000, 62_000)]
+    assert not boot(*together).is_live, "captured within seconds, and sent within one"

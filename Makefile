@@ -4,6 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 TLOG ?=
+FILE ?=
+DIR ?=
+OPTIONS ?=
 
 .DEFAULT_GOAL := help
 
@@ -25,6 +28,14 @@ setup: $(READY) ## make the virtual environment with everything in it
 .PHONY: demo
 demo: $(READY) ## sell, capture, cut the WAN, kill routerd, compare every ticket (TLOG=file plays a recording)
 	@$(BIN)/python -m scripts.demo $(if $(TLOG),--tlog '$(TLOG)')
+
+.PHONY: day
+day: $(READY) ## serve a recorded transSet (FILE=) as a Commander would, capture it, prove it to the cent
+	@$(BIN)/python -m scripts.proof day $(if $(FILE),'$(FILE)',$(error FILE= must name a transSet file)) $(OPTIONS)
+
+.PHONY: folder
+folder: $(READY) ## drop recorded NAXML or POSLog files (DIR=) into a folder, capture them, count them in the cloud
+	@$(BIN)/python -m scripts.proof folder $(if $(DIR),'$(DIR)',$(error DIR= must name a folder)) $(OPTIONS)
 
 .PHONY: test
 test: $(READY) ## lint, types and all tests

@@ -30,9 +30,21 @@ _OVERALL = re.compile(rb"<overallSales>(-?\d+)\.(\d\d)</overallSales>")
 class Period:
     """What a recorded period says of itself, read without any of routerd's or fleetd's code."""
 
-    name: str  # as the link names it: `daily/2026-07-16.311`
+    kind: str  # `daily` or `shift`
+    day: str
+    number: str
     records: int
     pos_cents: int
+
+    @property
+    def name(self) -> str:
+        """As the link names its document."""
+        return f"{self.kind}/{self.day}.{self.number}"
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """As the ledger names it."""
+        return self.day, f"{self.kind}:{self.number}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +59,20 @@ class Hardship:
     seed: int = 1
 
 
+def judged(periods: Sequence[Period]) -> list[Period]:
+    """Those the ledger gives a verdict of its own: a day's shifts are part of the day where its file is there."""
+    days = {period.day for period in periods if period.kind == "daily"}
+    return [period for period in periods if period.kind == "daily" or period.day not in days]
+
+
 def read(data: bytes) -> Period:
     """Raises DemoError for what is no closed transSet."""
     head = re.search(rb'<transSet\b[^>]*periodID="(\d)"[^>]*longId="([\d-]+)"[^>]*shortId="(\d+)"', data)
     totals = [int(units + cents) for units, cents in _OVERALL.findall(data)]
     if not head or len(totals) != 2 or int(head[1]) not in PERIODS:
         raise DemoError("this is no closed transSet with startTotals and endTotals")
-    name = f"{PERIODS[int(head[1])]}/{head[2].decode()}.{head[3].decode()}"
-    return Period(name, len(re.findall(rb"<trans[ >]", data)), totals[1] - totals[0])
+    records = len(re.findall(rb"<trans[ >]", data))
+    return Period(PERIODS[int(head[1])], head[2].decode(), head[3].decode(), records, totals[1] - totals[0])
 
 
 async def prove(place: Place, files: Sequence[Path], hard: Hardship) -> dict[str, Any]:
@@ -68,7 +86,7 @@ async def prove(place: Place, files: Sequence[Path], hard: Hardship) -> dict[str
         pos.troubles.cut(hard.cuts)
         stage = Stage(place, year=hard.year)
         try:
-            _login(place)
+            _login(place, pos.site)
             await stage.begin(_section(place, pos.port, periods))
             for number in range(hard.kills):
                 await _kill(stage, pos, number)
@@ -89,6 +107,7 @@ def _hide(pos: Commander, recorded: Recorded, count: int) -> list[str]:
         if name != "current" and (book := recorded.book(period, name))
         for piece in book.pieces
         if re.match(rb'<trans type="(network )?sale" recalled="false">', piece.data.strip())
+        and not re.search(rb"<trTotWTax>0\.00<", piece.data)
     ]
     identities = [piece.identity for _, _, piece in sales[:: max(1, len(sales) // (count + 1))][1 : count + 1]]
     for identity in identities:
@@ -96,14 +115,14 @@ def _hide(pos: Commander, recorded: Recorded, count: int) -> list[str]:
     return identities
 
 
-def _login(place: Place) -> None:
+def _login(place: Place, site: Site) -> None:
     descriptor = os.open(place.root / "site.login", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with open(descriptor, "w", encoding="ascii") as login:
-        login.write(f"{Site.user}\n{Site.password}\n")
+        login.write(f"{site.user}\n{site.password}\n")
 
 
 def _section(place: Place, port: int, periods: Sequence[Period]) -> str:
-    kinds = sorted({period.name.partition("/")[0] for period in periods})
+    kinds = sorted({period.kind for period in periods})
     rows = ["[[source]]", f'name = "{SOURCE}"', 'link = "commander"', 'host = "127.0.0.1"', f"port = {port}"]
     rows += [f'login_file = "{place.root}/site.login"', f"periods = {json.dumps(kinds)}", "poll_s = 60"]
     return "\n".join([*rows, "catch_up_days = 91", "pull_gap_s = 0", ""])
@@ -129,12 +148,14 @@ async def _settled(stage: Stage, periods: Sequence[Period]) -> list[dict[str, An
     found: list[dict[str, Any]] = []
 
     async def done() -> bool:
-        sources = await stage.ask("sources")
+        sources = await stage.progress()
         if not sources or sources[0]["waiting_documents"] or sources[0]["sum"]["queued"]:
             return False
-        rows = await stage.fleetctl("ledger", "--store", DEVICE)
-        found[:] = [row for row in rows if row["document"] in {period.name for period in periods}]
-        return len(found) == len(periods)
+        first, last = min(period.day for period in periods), max(period.day for period in periods)
+        rows = (await stage.fleetctl("ledger", "--store", DEVICE, "--from", first, "--to", last))["days"]
+        wanted = {period.key for period in judged(periods)}
+        found[:] = [row for row in rows if _key(row) in wanted]
+        return len(found) == len(wanted)
 
     await stage.until("verdict on every period", done, WITHIN_S)
     return found
@@ -145,10 +166,12 @@ async def _filled(
 ) -> list[dict[str, Any]]:
     """Say what the ledger misses, put it back, have the days read again. The rows after that."""
     for row in rows:
-        say(f"{row['document']}: {row['status']}, {row['difference_cents'] / 100:.2f}, {row['missing']}")
+        where = [missing["register"] or " or ".join(missing["candidates"]) for missing in row["missing"]]
+        what = f"{row['status']} {row['difference_cents'] / 100:.2f}, register {', '.join(where) or 'unknown'}"
+        say(f"{row['period']} of {row['business_day']}: {what}")
     for identity in hidden:
         pos.show(identity)
-    days = sorted(re.split(r"[/.]", period.name)[1] for period in periods)
+    days = sorted(period.day for period in periods)
     await stage.ask("backfill", source=SOURCE, first=days[0], last=days[-1], anew=True)
     after: list[dict[str, Any]] = []
 
@@ -163,10 +186,11 @@ async def _filled(
 def _result(
     periods: Sequence[Period], rows: Sequence[dict[str, Any]], held: Sequence[dict[str, Any]]
 ) -> dict[str, Any]:
-    by_name = {row["document"]: row for row in rows}
-    shown = [by_name[period.name] for period in periods]
+    by_key = {_key(row): row for row in rows}
+    days = judged(periods)
+    shown = [by_key[period.key] for period in days]
     statuses = {row["status"] for row in shown}
-    pos_cents = sum(period.pos_cents for period in periods)
+    pos_cents = sum(period.pos_cents for period in days)
     ledger_cents = sum(row["ledger_cents"] for row in shown)
     return {
         "documents": [period.name for period in periods],
@@ -177,6 +201,10 @@ def _result(
         "unique": len(held),
         "status": statuses.pop() if len(statuses) == 1 else "mixed",
     }
+
+
+def _key(row: dict[str, Any]) -> tuple[str, str]:
+    return row["business_day"], row["period"]
 
 
 def say(line: str) -> None:

@@ -31,7 +31,7 @@ async def prove(place: Place, directory: Path) -> dict[str, Any]:
         await stage.until("file taken", lambda: _taken(stage, files), WITHIN_S)
         held = await stage.fleetctl("transactions", "--device", DEVICE)
         tickets = await stage.fleetctl("tickets", "--device", DEVICE)
-        days = await stage.fleetctl("ledger", "--store", DEVICE)
+        days = (await stage.fleetctl("ledger", "--store", DEVICE))["days"]
     finally:
         await stage.end()
     return _result(files, events, held, tickets, days)
@@ -50,7 +50,7 @@ def _drop(directory: Path, drop: Path) -> tuple[int, list[bytes]]:
 
 
 async def _taken(stage: Stage, files: int) -> bool:
-    sources = await stage.ask("sources")
+    sources = await stage.progress()
     if not sources or sources[0]["documents"] < files or sources[0]["sum"]["queued"]:
         return False
     totals: dict[str, int] = sources[0]["sum"]

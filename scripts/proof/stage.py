@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import sys
 import time
 from collections.abc import Callable
 from typing import Any
@@ -21,6 +22,8 @@ class Stage:
 
     def __init__(self, place: Place, *, year: int | None) -> None:
         self.place = place
+        self._told = ""
+        self._began_s = time.monotonic()
         serve = ("fleetd.server", "run", "--data", str(place.cloud), "--listen", "127.0.0.1:0")
         self._fleetd = Child("fleetd", place.log("fleetd"), *serve)
         program = ("scripts.proof.oldclock", str(year)) if year else ("routerd.daemon",)
@@ -55,6 +58,17 @@ class Stage:
             if exc.code == "control.down":
                 return None
             raise
+
+    async def progress(self) -> list[dict[str, Any]]:
+        """The sources as routerd shows them, empty while it is away; what changed is told on stderr."""
+        rows: list[dict[str, Any]] = await self.ask("sources") or []
+        for row in rows:
+            told = f"{row['state']}{' ' + row['trouble'] if row['trouble'] else ''}: {row['sum']['captured']} captured,"
+            told += f" {row['sum']['queued']} waiting, {row['documents']} documents whole"
+            if told != self._told:
+                sys.stderr.write(f"{time.monotonic() - self._began_s:5.1f} s  {row['name']} {told}\n")
+            self._told = told
+        return rows
 
     async def until(self, what: str, done: Callable[[], Any], within_s: float) -> None:
         """Wait until the coroutine `done()` says yes. Raises DemoError when it does not in time or a child ended."""

@@ -75,7 +75,7 @@ class Index:
         self.cold, self._by_place = {}, {}
         for held, place in new:
             self.add_cold(held, place)
-        self.cold.update(younger)
+        self.cold = {held.key: held for held in in_order([*self.cold.values(), *younger.values()])}
         self._by_place.update(younger_places)
         return freed
 
@@ -149,6 +149,17 @@ class Index:
                 return group
             oldest = oldest or group
         return oldest
+
+
+def in_order(queue: Iterable[Held]) -> list[Held]:
+    """The same queue, with each stream's segments by their numbers: a frame too large to be merged stays between those
+    before and those behind it, which may stand in one dense frame."""
+    held = list(queue)
+    streams: dict[Stream, list[Held]] = {}
+    for each in held:
+        streams.setdefault(each.info.stream, []).append(each)
+    turns = {stream: iter(sorted(group, key=lambda h: h.info.first_seq)) for stream, group in streams.items()}
+    return [next(turns[each.info.stream]) for each in held]
 
 
 def _up_to(max_bytes: int, priced: Iterable[tuple[Held, int]]) -> list[Held]:

@@ -13,9 +13,10 @@ from routerd.fsio import is_ram, private_directory
 from routerd.model import Segment, SegmentInfo, Stamp, Stream
 from routerd.spool import dating
 from routerd.spool.hot import HotFiles, Tail
-from routerd.spool.index import Held, Index, uncovered
+from routerd.spool.index import Held, Index, in_order, uncovered
 from routerd.spool.keeper import Keeper
-from routerd.spool.ring import Recovered, Ring
+from routerd.spool.page import Place
+from routerd.spool.ring import Live, Recovered, Ring
 from routerd.spool.state import State, mint_epoch
 from routerd.spool.tally import Tally
 from routerd.spool.writer import Writer
@@ -66,14 +67,23 @@ async def open_ring(path: Path, rows: int) -> tuple[Ring, Recovered]:
 def cold_segments(index: Index, found: Recovered, now: Stamp) -> list[Held]:
     """Put what stands on flash into the index, each record once; returns what was added."""
     wanted = uncovered(info for frame in found.frames for info in frame.infos)
-    added = []
-    for place, infos, since in found.frames:
+    places: dict[Held, Place] = {}
+    taken = {*index.cold, *index.hot}
+    for place, infos, since in sorted(found.frames, key=_age):
         for info in infos:
             held = Held(info, b"", dating.mono_ns_of(since, now))
-            if info in wanted and held.key not in index.cold and held.key not in index.hot:
-                index.add_cold(held, place)
-                added.append(held)
+            if info in wanted and held.key not in taken:
+                taken.add(held.key)
+                places[held] = place
+    added = in_order(places)
+    for held in added:
+        index.add_cold(held, places[held])
     return added
+
+
+def _age(frame: Live) -> tuple[int, int]:
+    """Sorts frames by the capture of their oldest record; a dense frame was written after younger ones."""
+    return min(info.stream.epoch for info in frame.infos), frame.since.mono_ns
 
 
 def take_up_hot(files: HotFiles, writer: Writer, index: Index, tally: Tally, now: Stamp) -> None:

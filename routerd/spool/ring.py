@@ -159,15 +159,14 @@ class Ring:
 
     async def _bodies(self, low: int, high: int) -> list[tuple[int, bytes | None]]:
         query = "SELECT id, body FROM ring WHERE id BETWEEN ? AND ?"
-        try:
-            return [(row, body) for row, body in await self._database.execute_fetchall(query, (low, high))]
-        except sqlite3.DatabaseError:
-            if low == high:
-                return [(low, None)]
-            pairs: list[tuple[int, bytes | None]] = []
-            for row in range(low, high + 1):
-                pairs += await self._bodies(row, row)
+        pairs: list[tuple[int, bytes | None]] = []
+        with contextlib.suppress(sqlite3.DatabaseError):
+            pairs = [(row, body) for row, body in await self._database.execute_fetchall(query, (low, high))]
+        if len(pairs) == high - low + 1:
             return pairs
+        if low == high:
+            return [(low, None)]
+        return [pair for row in range(low, high + 1) for pair in await self._bodies(row, row)]
 
     def room_for(self, rows: int) -> bool:
         return self._find(rows) is not None
@@ -187,7 +186,9 @@ class Ring:
         try:
             with _disk_errors(self.path):
                 pages = page.pack(generation, min(oldest_live, generation), segments, since)
-                await self._database.execute(_WRITE, (pages, row, row + rows - 1))
+                cursor = await self._database.execute(_WRITE, (pages, row, row + rows - 1))
+                if cursor.rowcount != rows:
+                    raise sqlite3.DatabaseError(f"{self.path}: {rows - cursor.rowcount} rows went bad: restart")
         except BaseException:
             self.free(Place(generation, row, rows))
             raise
@@ -244,12 +245,15 @@ class _Scan:
         self._oldest_live = 0
         self._frames: list[Live] = []
         self._bad: set[int] = set()
+        self._unwritable: set[int] = set()  # SQLite does not find the row: it could not be written again, either
 
     def add(self, row: int, body: bytes | None) -> None:
         intact = page.unpack_page(body) if body else None
         if intact is None:
             if body is None or not page.is_blank(body):
                 self._bad.add(row)
+            if body is None:
+                self._unwritable.add(row)
             return
         frame = self._assembler.add(row, intact)
         if frame:
@@ -273,7 +277,7 @@ class _Scan:
         live.sort(key=lambda frame: frame.place.generation)
         occupied = {row for place, *_ in live for row in range(place.row, place.row + place.rows)}
         head = self.newest.row + self.newest.rows if self.newest else 1
-        torn = _torn(self._bad, occupied, head, rows)
+        torn = _torn(self._bad, occupied, head, rows) - self._unwritable
         return Recovered(live, len(self._bad) - len(torn), len(torn))
 
 

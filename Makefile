@@ -48,6 +48,10 @@ test: $(READY) ## lint, types and all tests
 bench: $(READY) ## measure speed, latency, flash, wire and memory beside bounds of the same run
 	@$(BIN)/python -m scripts.bench
 
+.PHONY: crash
+crash: $(READY) ## cut the power of the spool at every kind of moment (CUTS=n, EXT4=n on a real ext4; SEED=n repeats one)
+	@$(BIN)/python -m scripts.faults cut $(if $(SEED),--seed $(SEED),--count $(or $(CUTS),1000) --ext4 $(or $(EXT4),100))
+
 .PHONY: dictionaries
 dictionaries: $(READY) ## train the shipped compression dictionaries from generated t-logs
 	@$(BIN)/python -m scripts.dictionaries

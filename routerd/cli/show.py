@@ -3,8 +3,10 @@
 import os
 import sys
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
+_WAITING_SHOWN = 4  # documents named; a backfill of a quarter has 91
 _MARKS = {"ok": ("32", "all well"), "degraded": ("33", "degraded"), "down": ("31", "down")}
 
 
@@ -15,6 +17,9 @@ def status(document: dict[str, Any]) -> str:
     lines = [f"routerd {document['version']}{device}: {_paint(verdict, colour)}, up {age(document['uptime_s'])}", ""]
     lines += [f"  {line}" for line in _summary(document)]
     lines += ["", sources(document["sources"]).rstrip("\n")]
+    if document["spool"]["incidents"]:
+        lines += ["", "lost or damaged since this spool was made:"]
+        lines += [f"  {incident(each)}" for each in document["spool"]["incidents"]]
     if document["conditions"]:
         lines.append("")
         rows = [[c["code"], c["subject"], age(c["age_s"]), c["message"]] for c in document["conditions"]]
@@ -52,6 +57,13 @@ def total(counts: dict[str, Any]) -> str:
     return text if counts["balances"] else f"{text}  {_paint('DOES NOT BALANCE', '31')}"
 
 
+def incident(row: dict[str, Any]) -> str:
+    """One kind of loss in one line."""
+    when = datetime.fromtimestamp(row["last_wall_ms"] / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")
+    lost = f", {row['records']} records ({size(row['lost_bytes'])})" if row["records"] else ""
+    return f"{row['cause']} {row['subject']}: {row['times']} times{lost}, last {when} by this router's clock"
+
+
 def sources(rows: Sequence[dict[str, Any]]) -> str:
     """One line a source."""
     if not rows:
@@ -75,7 +87,14 @@ def sources(rows: Sequence[dict[str, Any]]) -> str:
         "quarant.",
         "gaps",
     ]
-    return table(heads, cells) + "\n"
+    waiting = [f"{row['name']} still has to read: {', '.join(names)}" for row in rows if (names := _waiting(row))]
+    return "\n".join([table(heads, cells), *waiting]) + "\n"
+
+
+def _waiting(row: dict[str, Any]) -> list[str]:
+    """The first few documents a source means to read."""
+    names = list(row.get("waiting_documents", ()))
+    return names if len(names) <= _WAITING_SHOWN else [*names[:_WAITING_SHOWN], f"{len(names) - _WAITING_SHOWN} more"]
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

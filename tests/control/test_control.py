@@ -36,6 +36,7 @@ SPOOL = {
     "ring_rows": 10,
     "ring_free_rows": 4,
     "flash_bytes": 4096,
+    "incidents": [],
 }
 PARTS = status.Parts(
     version="1.2.3",
@@ -92,6 +93,17 @@ def test_people_read_the_sum_the_sources_and_what_to_do() -> None:
     assert "plug it in" in text
     assert "6 of 10 pages" in text
     assert "\x1b" not in text
+
+
+def test_people_read_what_was_lost_and_what_is_still_to_be_read() -> None:
+    lost = {"cause": "spool.full", "subject": "till", "times": 2, "records": 70, "bytes": 5000}
+    document = status.status(replace(PARTS, spool={**SPOOL, "incidents": [{**lost, "last_wall_ms": 0}]}))
+    document["sources"][0]["waiting_documents"] = [f"daily/2026-07-{day}.{day}" for day in range(10, 16)]
+    text = show.status(document)
+    assert "spool.full till: 2 times, 70 records (5.0 KB), last 1970-01-01 00:00 UTC by this router's clock" in text
+    assert "till still has to read: daily/2026-07-10.10, " in text
+    assert text.count("daily/") == 4
+    assert "2 more" in text
 
 
 async def talk(path: Path, line: bytes) -> bytes:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from routerd import __version__
 from routerd.capture.capture import Capture
@@ -25,6 +25,9 @@ from routerd.spool.spool import Spool
 from routerd.spool.tally import Counts
 from routerd.wire import codec, dictionaries
 from routerd.wire.batch import Order
+
+if TYPE_CHECKING:
+    from routerd.cloud import KeyFile  # the network half is imported when capture runs
 
 T = TypeVar("T")
 log = logging.getLogger("routerd")
@@ -94,7 +97,7 @@ class Daemon:
         )
         self._orders = Orders(self._capture.backfill)
         self._forwarder: Any = None
-        self._device = ""
+        self._key: KeyFile | None = None
 
     async def run(self) -> None:
         """Until SIGTERM or SIGINT. A room that crashes ends the daemon: what it held is in RAM files or on flash."""
@@ -130,7 +133,7 @@ class Daemon:
 
         async def connect() -> Cloud:
             key = KeyFile(config.key_file)
-            self._device = key.device
+            self._key = key
             return Cloud(config.url, config.ca_file, key, config.timeout_s, self._clock)
 
         self._spool.cloud_is(reachable=False)
@@ -196,7 +199,7 @@ class Daemon:
             forward[name] = spool.latencies_ms[at] if spool.latencies_ms else None
         return status.Parts(
             version=__version__,
-            device=self._device,
+            device=self._key.device if self._key else "",
             uptime_s=(self._clock.mono_ns() - self._started_ns) / 1e9,
             counts=spool.counts,
             no_counts=Counts(),

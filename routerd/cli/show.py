@@ -60,7 +60,7 @@ def total(counts: dict[str, Any]) -> str:
 def incident(row: dict[str, Any]) -> str:
     """One kind of loss in one line."""
     when = datetime.fromtimestamp(row["last_wall_ms"] / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")
-    lost = f", {row['records']} records ({size(row['lost_bytes'])})" if row["records"] else ""
+    lost = f", {row['records']} records ({size(row['bytes'])})" if row["records"] else ""
     return f"{row['cause']} {row['subject']}: {row['times']} times{lost}, last {when} by this router's clock"
 
 

@@ -41,8 +41,8 @@ NEIGHBOURS = {("conditions", "clock")}
 CLI_READS = {"control", "framing", "tlog", "errors"}  # besides the socket, the bench tools read what is pure
 IMPURE = {"asyncio", "os", "time", "socket", "sqlite3", "logging", "random", "threading", "subprocess"}
 # yarl is aiohttp's own URL type: what it would parse again for every request is made once
-ON_THE_ROUTER = {"aiohttp", "yarl", "aiosqlite", "serial", "zeroconf", "msgpack", "zstandard", "compression"}
-FOR_THE_CLOUD = {"aiohttp", "msgpack", "cryptography", "zstandard"}
+ON_THE_ROUTER = {"aiohttp", "yarl", "nacl", "aiosqlite", "serial", "zeroconf", "msgpack", "zstandard", "compression"}
+FOR_THE_CLOUD = {"aiohttp", "nacl", "msgpack", "cryptography", "zstandard"}
 CLOUD_READS = {"wire", "tlog", "framing", "errors", "model"}
 MAX_LINES, MAX_FUNCTION_LINES = 400, 40
 PURE_ROOM_FILES = ["spool/page.py", "spool/index.py", "spool/tally.py", "forward/pace.py", "control/status.py"]

@@ -32,6 +32,6 @@ def pull_transport(link: PullLink, backoff: Backoff, *, chance: Callable[[], flo
 
             return CommanderTransport(link, backoff=backoff, chance=chance)
         case FolderLink():
-            from routerd.capture.folder import FolderTransport
+            from routerd.capture.folder.transport import FolderTransport
 
             return FolderTransport(link, backoff=backoff, chance=chance)

@@ -9,9 +9,9 @@ from pathlib import Path
 from threading import Event
 
 from routerd.backoff import Backoff
-from routerd.capture.directory import Directory
-from routerd.capture.folder import FolderTransport
-from routerd.capture.listing import Entry, Sight
+from routerd.capture.folder.directory import Directory
+from routerd.capture.folder.listing import Entry, Sight
+from routerd.capture.folder.transport import FolderTransport
 from routerd.model import FolderLink
 
 DEADLINE_S = 10.0

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from routerd.capture.directory import SHARE_ERRORS
-from routerd.capture.folder import UNREADABLE_AFTER_S, FolderTransport
-from routerd.capture.listing import TURNS
+from routerd.capture.folder.directory import SHARE_ERRORS
+from routerd.capture.folder.listing import TURNS
+from routerd.capture.folder.transport import UNREADABLE_AFTER_S, FolderTransport
 from routerd.model import RECORD, FolderLink
 from tests.capture.folders import LOCKS, FakeDisk, Shop, document, journal, sale
 from tests.fakes.inlet import FakePullInlet, running

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from routerd.capture.aside import MAX_HANGING
-from routerd.capture.directory import Directory
-from routerd.capture.folder import CONTENDED_FOR_S, FolderTransport
+from routerd.capture.folder.aside import MAX_HANGING
+from routerd.capture.folder.directory import Directory
+from routerd.capture.folder.transport import CONTENDED_FOR_S, FolderTransport
 from routerd.capture.link import Backfill
 from routerd.errors import PermanentError, TransientError
 from routerd.model import FolderLink

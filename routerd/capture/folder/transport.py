@@ -15,11 +15,11 @@ from functools import partial
 from typing import Protocol, TypeVar
 
 from routerd.backoff import Backoff
-from routerd.capture.aside import Aside
-from routerd.capture.directory import SHARE_ERRORS, Directory
 from routerd.capture.flow import give_up
+from routerd.capture.folder.aside import Aside
+from routerd.capture.folder.directory import SHARE_ERRORS, Directory
+from routerd.capture.folder.listing import Entry, Listing, Sight
 from routerd.capture.link import Backfill, BackfillPlan, Fetch, PullInlet
-from routerd.capture.listing import Entry, Listing, Sight
 from routerd.errors import PermanentError, TransientError
 from routerd.model import FolderLink
 

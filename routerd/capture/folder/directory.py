@@ -12,7 +12,7 @@ import stat
 from collections.abc import Set
 from pathlib import Path
 
-from routerd.capture.listing import Entry, Sight
+from routerd.capture.folder.listing import Entry, Sight
 
 PIECE_BYTES = 64 << 10  # most tickets in one piece; the day's roll-up of a busy store in a dozen
 # A FIFO must not hang the open, a link not lead out of the folder

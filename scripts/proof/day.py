@@ -19,11 +19,11 @@ from scripts.pos.clock import WallClock
 from scripts.proof.stage import Stage
 
 SOURCE = "site"
-PERIODS = {1: "shift", 2: "daily"}
+PERIODS = {"1": "shift", "2": "daily"}
 WITHIN_S = 240.0  # a period of 4 MB takes seconds; a pull that was cut waits a little longer each time
 _MIDDLE_BYTES = 200_000  # into a document: records are captured by then
 _PIECE_PAUSE_S = 0.02  # per 16 KiB while routerd is to be killed in the middle: a period then takes seconds
-_OVERALL = re.compile(rb"<overallSales>(-?\d+)\.(\d\d)</overallSales>")
+_OVERALL = re.compile(rb"<(?:[\w.-]+:)?overallSales>\s*(-?\d+)\.(\d\d)\s*<")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +67,14 @@ def judged(periods: Sequence[Period]) -> list[Period]:
 
 def read(data: bytes) -> Period:
     """Raises DemoError for what is no closed transSet."""
-    head = re.search(rb'<transSet\b[^>]*periodID="(\d)"[^>]*longId="([\d-]+)"[^>]*shortId="(\d+)"', data)
+    head = re.search(rb"<(?:[\w.-]+:)?transSet\b([^>]*)>", data)
+    facts = dict(re.findall(rb"(\w+)\s*=\s*[\"']([^\"']*)", head[1])) if head else {}
     totals = [int(units + cents) for units, cents in _OVERALL.findall(data)]
-    if not head or len(totals) != 2 or int(head[1]) not in PERIODS:
-        raise DemoError("this is no closed transSet with startTotals and endTotals")
-    records = len(re.findall(rb"<trans[ >]", data))
-    return Period(PERIODS[int(head[1])], head[2].decode(), head[3].decode(), records, totals[1] - totals[0])
+    kind = PERIODS.get(facts.get(b"periodID", b"").decode())
+    if not kind or not facts.get(b"longId") or not facts.get(b"shortId") or len(totals) != 2:
+        raise DemoError("this is no closed transSet with a period, a day, a number, startTotals and endTotals")
+    records = len(re.findall(rb"<(?:[\w.-]+:)?trans[\s>]", data))
+    return Period(kind, facts[b"longId"].decode(), facts[b"shortId"].decode(), records, totals[1] - totals[0])
 
 
 async def prove(place: Place, files: Sequence[Path], hard: Hardship) -> dict[str, Any]:

@@ -5,6 +5,7 @@ spool.lost     about a source: from a loss until the record that tells the cloud
 spool.damaged  about a file that was set aside: until somebody has removed it, which is noticed when asked (`look`).
 """
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -76,7 +77,7 @@ class Faults:
 
     def look(self) -> None:
         """Drop the conditions of set-aside files that are gone."""
-        for aside in [aside for aside in self._asides if not aside.exists()]:
+        for aside in [aside for aside in self._asides if not os.path.lexists(aside)]:
             self._asides.remove(aside)
             self._conditions.clear(_DAMAGED, str(aside))
 
@@ -106,7 +107,7 @@ class Faults:
 
     def _raise_aside(self, aside: Path) -> None:
         self._asides.add(aside)
-        reason = "damaged; what could be read goes on without it: hand it to support, then remove it"
+        reason = "damaged, or a newer routerd's; what could be read goes on without it: ask support, then remove it"
         self._conditions.raise_(_DAMAGED, str(aside), reason, CRITICAL)
 
     @staticmethod

@@ -4,19 +4,20 @@ import asyncio
 import fcntl
 import logging
 import os
+import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from routerd.config import SpoolConfig
 from routerd.errors import CorruptError, PermanentError, TransientError
-from routerd.fsio import is_ram, private_directory
+from routerd.fsio import is_ram, private_directory, set_aside
 from routerd.model import Segment, SegmentInfo, Stamp, Stream
 from routerd.spool import dating
 from routerd.spool.hot import HotFiles, Tail
 from routerd.spool.index import Held, Index, in_order, uncovered
 from routerd.spool.keeper import Keeper
 from routerd.spool.page import Place
-from routerd.spool.ring import Live, Recovered, Ring
+from routerd.spool.ring import Live, Recovered, Ring, disk_errors
 from routerd.spool.state import State, mint_epoch
 from routerd.spool.tally import Tally
 from routerd.spool.writer import Writer
@@ -25,7 +26,23 @@ from routerd.wire import batch, body
 log = logging.getLogger("routerd.spool")
 
 _SQLITE_PAGE = 4096
+_OURS = re.compile(r"lock|\.?(ring|state)\.db(-journal|\.new|\.salvaged)?|.*\.(memory|open|seg|tail|scratch)|\.seal")
 _UNCOUNTED = 0x7FFFFFFF  # sorts behind every counted run of the device's life
+
+
+def clear_way(folder: Path) -> list[Path]:
+    """Set aside what stands under our files' names and is no file: folders, pipes, links to nothing. Returns where."""
+    found = sorted(folder.iterdir()) if folder.is_dir() else []
+    strange = [path for path in found if _OURS.fullmatch(path.name) and not path.is_file()]
+    return [aside for path in strange if (aside := _given_way(path))]
+
+
+def _given_way(path: Path) -> Path | None:
+    try:
+        return set_aside(path)
+    except OSError as exc:
+        log.warning("%s: it is in the way: %s", path, exc.strerror)
+        return None
 
 
 async def begin_run(state: State, damaged: Callable[[Path], None]) -> int:
@@ -56,7 +73,14 @@ async def take_up_ring(config: SpoolConfig, keeper: Keeper, index: Index, tally:
 
 async def open_ring(path: Path, rows: int) -> tuple[Ring, Recovered]:
     """See Ring.open; says what it found."""
-    ring, found = await Ring.open(path, rows)
+    try:
+        ring, found = await Ring.open(path, rows)
+    except PermanentError as exc:  # a newer routerd's: not used and not touched, but no reason to capture nothing
+        log.warning("%s", exc)
+        with disk_errors(path):
+            aside = await asyncio.to_thread(set_aside, path)
+        ring, found = await Ring.open(path, rows)
+        found.set_aside = aside
     if ring.rows != rows:
         log.info("%s keeps its size of %d pages; %d are configured", path, ring.rows, rows)
     if found.torn_pages:

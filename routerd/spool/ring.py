@@ -80,7 +80,7 @@ class Ring:
         A damaged file is set aside, and what its pages still hold is salvaged into a new one. Raises PermanentError
         for a newer schema, TransientError when the disk refuses (full, read-only, failing).
         """
-        with _disk_errors(path):
+        with disk_errors(path):
             await asyncio.to_thread(_settle, path, rows)
             try:
                 ring, recovered = await cls._scanned(path)
@@ -184,7 +184,7 @@ class Ring:
         self._next_generation += 1
         self._claim(row, rows)
         try:
-            with _disk_errors(self.path):
+            with disk_errors(self.path):
                 pages = page.pack(generation, min(oldest_live, generation), segments, since)
                 cursor = await self._database.execute(_WRITE, (pages, row, row + rows - 1))
                 if cursor.rowcount != rows:
@@ -203,7 +203,7 @@ class Ring:
         assembler = page.Assembler()
         where = " OR ".join("id BETWEEN ? AND ?" for _ in wanted)
         limits = [limit for place in wanted for limit in (place.row, place.row + place.rows - 1)]
-        with _disk_errors(self.path):
+        with disk_errors(self.path):
             try:
                 query = f"SELECT id, body FROM ring WHERE {where}"  # noqa: S608 (placeholders only)
                 rows: Iterable[Any] = await self._database.execute_fetchall(query, limits)
@@ -371,7 +371,8 @@ def _is_refusal(exc: Exception) -> bool:
 
 
 @contextlib.contextmanager
-def _disk_errors(path: Path) -> Iterator[None]:
+def disk_errors(path: Path) -> Iterator[None]:
+    """Translates the disk's refusals into TransientError."""
     try:
         yield
     except (sqlite3.DatabaseError, OSError) as exc:

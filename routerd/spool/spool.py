@@ -72,7 +72,7 @@ class Spool:
     async def open(self, dictionaries: Mapping[str, int]) -> None:
         """Recover everything that waits and get ready. `dictionaries` maps sources to dictionary ids.
 
-        Raises PermanentError when a place to write to is unfit, held by another daemon or written by a newer one.
+        Raises PermanentError when a place to write to is unfit or held by another daemon.
         """
         try:
             await self._open(dictionaries)
@@ -82,6 +82,8 @@ class Spool:
 
     async def _open(self, dictionaries: Mapping[str, int]) -> None:
         config = self._config
+        for aside in [*recovery.clear_way(config.data_dir), *recovery.clear_way(config.hot_dir)]:
+            self._faults.damaged(aside)
         self._locks = [recovery.take_directory(config, path) for path in (config.data_dir, config.hot_dir)]
         epoch = await recovery.begin_run(self._state, self._faults.damaged)
         self._writer = Writer(epoch, self._files, self._codebook, dictionaries)

@@ -150,16 +150,18 @@ class State:
             await database.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version={SCHEMA_VERSION}; COMMIT;")
 
     def set_aside_if_damaged(self) -> Path | None:
-        """Move a file that SQLite finds damaged out of the way; returns its new name. Blocking: call off the loop."""
+        """Move a file that SQLite finds damaged, or that is a newer routerd's, out of the way; returns its new name.
+        Blocking: call off the loop."""
         if not self.path.exists():
             return None
         try:
             with contextlib.closing(sqlite3.connect(self.path)) as database:
                 [(verdict,)] = database.execute("PRAGMA quick_check(1)").fetchall()
+                [(version,)] = database.execute("PRAGMA user_version").fetchall()
         except sqlite3.OperationalError:
             return None
         except sqlite3.DatabaseError:
-            verdict = "unreadable"
-        if verdict == "ok":
+            verdict, version = "unreadable", 0
+        if verdict == "ok" and version <= SCHEMA_VERSION:
             return None
         return set_aside(self.path)

@@ -240,15 +240,17 @@ async def test_processed_follows_the_watermark(house: House) -> None:
     assert total(spool)["processed"] == 4
 
 
-async def test_a_disk_that_takes_nothing_is_said_and_mended(house: House, tmp_path: Path) -> None:
-    blocked = tmp_path / "data" / "ring.db"
-    blocked.mkdir(parents=True)
-    spool = await house.start()
-    house.sell(1)
-    await house.pass_time(3)
-    assert "spool.disk" in {c.code for c in house.conditions.snapshot()}
-    assert sold(spool.take_live(1 << 20)) == [1]
-    blocked.rmdir()
+async def test_a_disk_that_takes_nothing_is_said_and_mended(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("routerd.spool.ring._make", full)
+        spool = await house.start()
+        house.sell(1)
+        await house.pass_time(3)
+        assert "spool.disk" in {c.code for c in house.conditions.snapshot()}
+        assert sold(spool.take_live(1 << 20)) == [1]
     await house.pass_time(3)
     assert "spool.disk" not in {c.code for c in house.conditions.snapshot()}
 

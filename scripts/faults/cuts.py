@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from scripts.faults.disk import TREATMENTS, Disk
+from scripts.faults.disk import FAILED_SYNC, TREATMENTS, Disk
 from scripts.faults.tap import Op, Refusal, tapped
 from scripts.faults.verdict import Verdict, judge
 from scripts.faults.witness import Known, Witness
@@ -91,17 +91,27 @@ def _recorded(run: int, files: dict[str, bytes], before: Known, boot: int) -> Re
     with folders(files, {}) as (data_dir, hot_dir):
 
         def observe(op: Op) -> Refusal | None:
-            if not op.path.endswith("/lock"):
-                root = f"{data_dir.parent}/"
-                changes.append(op._replace(path=op.path.removeprefix(root), to=op.to.removeprefix(root)))
-                witness.changes += 1
-            return None
+            if op.path.endswith("/lock"):
+                return None
+            root = f"{data_dir.parent}/"
+            seen = op._replace(path=op.path.removeprefix(root), to=op.to.removeprefix(root))
+            refusal = work.refuse(op) if seen.path.startswith("data") else None
+            changes.append(_refused(seen, refusal) if refusal else seen)
+            witness.changes += 1
+            return refusal
 
         machine = Machine.at(data_dir, hot_dir, HandClock(_BOOTS[boot]))
         work = Work(machine, witness, chance_of(run), first=boot * 100_000)
         with tapped([data_dir, hot_dir], observe):
             asyncio.run(work.run(STEPS))
     return Recording(files, changes, witness, boot)
+
+
+def _refused(op: Op, refusal: Refusal) -> Op:
+    """What a change comes to that the disk refuses."""
+    if op.kind == "sync":
+        return op._replace(kind=FAILED_SYNC)
+    return op._replace(kind="write", data=op.data[: refusal.written])
 
 
 def _disks(recording: Recording, change: int) -> tuple[Disk, Disk]:
@@ -133,7 +143,9 @@ def cut(at: Cut, recording: Recording) -> Verdict:
     clock = HandClock(_BOOTS[recording.boot if killed else recording.boot + 1])
     clock.now_ns = max(clock.now_ns, known.now_ns) if killed else clock.now_ns
     with folders(left, ram.now() if killed else {}) as (data_dir, hot_dir):
-        return asyncio.run(judge(Machine.at(data_dir, hot_dir, clock), known, kept_hot=killed))
+        verdict = asyncio.run(judge(Machine.at(data_dir, hot_dir, clock), known, kept_hot=killed))
+    verdict.complaints += recording.witness.complaints
+    return verdict
 
 
 def many(first_seed: int, count: int) -> Iterator[tuple[Cut, Verdict]]:

@@ -16,12 +16,14 @@ from dataclasses import dataclass, field
 from scripts.faults.tap import Op
 
 SECTOR = 512
+FAILED_SYNC = "failed sync"  # the kernel calls the pages clean all the same: no later sync writes them
 TREATMENTS = ("dropped", "kept", "subset", "torn", "garbage")
 
 
 @dataclass(eq=False)
 class _File:
     safe: bytearray = field(default_factory=bytearray)
+    current: bytearray = field(default_factory=bytearray)  # with all that is not safe: what everybody reads
     pending: list[Op] = field(default_factory=list)
     is_longer: bool = False  # or new, or renamed: its sync commits the journal
 
@@ -30,7 +32,7 @@ class Disk:
     """Follows the changes of one folder that starts with `files` (name -> safe bytes)."""
 
     def __init__(self, files: dict[str, bytes]) -> None:
-        self._safe = {name: _File(bytearray(content)) for name, content in files.items()}
+        self._safe = {name: _File(bytearray(content), bytearray(content)) for name, content in files.items()}
         self._now = dict(self._safe)
         self._names: list[tuple[str, str, _File | None]] = []  # (name, was at, file): changes that are not safe
 
@@ -51,10 +53,12 @@ class Disk:
             self._commit_names(len(self._names), ordered=True)
         elif file and op.kind == "sync":
             self._sync(file)
+        elif file and op.kind == FAILED_SYNC:
+            file.pending.clear()
         elif file:
-            size = max([len(file.safe), *(p.at + len(p.data) for p in file.pending)])
-            file.is_longer |= op.kind == "truncate" or op.at + len(op.data) > size
+            file.is_longer |= op.kind == "truncate" or op.at + len(op.data) > len(file.current)
             file.pending.append(op)
+            _apply(file.current, op)
 
     def _sync(self, file: _File) -> None:
         for op in file.pending:
@@ -77,7 +81,7 @@ class Disk:
 
     def now(self) -> dict[str, bytes]:
         """name -> bytes as everybody sees them without a power cut: what SIGKILL leaves."""
-        return {name: _left(file, random.Random(), "kept") for name, file in self._now.items()}
+        return {name: bytes(file.current) for name, file in self._now.items()}
 
     def cut(self, chance: random.Random, treatment: str, *, ordered: bool) -> dict[str, bytes]:
         """name -> bytes after a power cut now. Ends the following: a disk is cut once."""

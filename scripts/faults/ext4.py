@@ -83,6 +83,7 @@ def _work(device: blockdev.Device, run: int, at: cuts.Cut, folder: Path) -> None
             if witness.changes == at.change:
                 _cut(device, folder, witness.at(at.change))
             witness.changes += 1
+            return work.refuse(op) if op.path.startswith(str(data_dir)) else None
         return None
 
     work = Work(Machine.at(data_dir, hot_dir, HandClock("00000001")), witness, cuts.chance_of(run))

@@ -65,7 +65,7 @@ async def _settle_all(machine: Machine, known: Known, verdict: Verdict, *, kept_
     for text in list(known.cloud.values()):
         if text.startswith(b"gap:"):
             excused |= declared(text)
-    due = {key for key, (_, by_ns) in known.captured.items() if kept_hot or by_ns <= known.now_ns}
+    due = {key for key in known.captured if kept_hot or known.is_due(key)}
     lost = due - safe - excused
     _complain(verdict, "lost", lost)
     wrong = {key for key, (data, _) in known.captured.items() if known.cloud.get(key, data) != data}

@@ -21,6 +21,7 @@ class Known:
     given_up: set[Key] = field(default_factory=set)
     noted: tuple[str, ...] = ("",)  # what the cursor may be: the last that was kept, and one that was under way
     remembered: dict[int, Key] = field(default_factory=dict)
+    excused: tuple[int, int] = (0, 0)  # what was due in this time could not be written: the disk refused
     stage: str = ""
     conflicts: list[Key] = field(default_factory=list)
 
@@ -31,11 +32,19 @@ class Known:
         self.cloud.update({key: records[key] for key in new})
         return len(new)
 
+    def is_due(self, key: Key) -> bool:
+        """Whether this record has to be safe by now."""
+        _, by_ns = self.captured[key]
+        first_ns, last_ns = self.excused
+        return by_ns <= self.now_ns and not (first_ns <= by_ns and self.now_ns <= last_ns)
+
     def after_reboot(self) -> "Known":
         """A copy for the next boot: what was due stays due, what a power cut may have taken is not asked for."""
-        due = {key: (data, 0) for key, (data, by_ns) in self.captured.items() if by_ns <= self.now_ns}
+        due = {key: (data, 0) for key, (data, _) in self.captured.items() if self.is_due(key)}
         return replace(
             self,
+            now_ns=0,
+            excused=(0, 0),
             captured=due,
             cloud=dict(self.cloud),
             given_up=set(self.given_up),
@@ -52,6 +61,7 @@ class Witness:
 
     def __init__(self, before: Known | None = None) -> None:
         self.changes = 0
+        self.complaints: list[str] = []
         self._before = before or Known()
         self._events: list[tuple[int, str, Any]] = []
 
@@ -66,6 +76,8 @@ class Witness:
             match what:
                 case "now":
                     known.now_ns = value
+                case "excused":
+                    known.excused = value
                 case "stage":
                     known.stage = value
                 case "captured":

@@ -3,6 +3,8 @@
 The clock stands until it is moved and chance comes from a seed, so a run can be repeated to the change.
 """
 
+import contextlib
+import errno
 import random
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -10,12 +12,13 @@ from pathlib import Path
 
 from routerd.conditions import Conditions
 from routerd.config import SpoolConfig
-from routerd.errors import CorruptError
+from routerd.errors import CorruptError, TransientError
 from routerd.model import GAP, RECORD, Draft, Record, Segment, Stamp
 from routerd.spool.index import Held
 from routerd.spool.spool import Spool
 from routerd.wire import batch, body
 from routerd.wire.codec import Codebook
+from scripts.faults.tap import Op, Refusal
 from scripts.faults.witness import Key, Witness
 
 BOOK = Codebook({})
@@ -24,6 +27,9 @@ SOURCES = (SERIAL, TCP, PULL)
 CANNOT_WAIT = frozenset({SERIAL})
 SAFE_S = 2.0
 _TICK_S = 0.25  # the longest the clock moves without the spool being tended: `run` would be awake at its times
+_ALL = 1 << 30
+_MENDED_S = 4.5  # a refused disk is tried again every two seconds
+_FOR_EVER_NS = 1 << 62
 _MEMORY_S = 6 * 3600.0
 
 
@@ -87,11 +93,20 @@ class Work:
         self.witness = witness
         self._chance = chance
         self._number = self._notes = first
+        self._refusal: Refusal | None = None
+        self._refusals_left = 0
+
+    def refuse(self, op: Op) -> Refusal | None:
+        """What the disk says to a change now."""
+        if self._refusals_left == 0:
+            return None
+        self._refusals_left -= 1
+        return self._refusal
 
     async def run(self, steps: int) -> None:
         await self.open()
         plan: list[Callable[[], object]] = [self._trade, self._trade, self._online, self._outage, self._outage]
-        plan += [self._drain, self._note, self._refuse, self._remember, self._restart, self._flood]
+        plan += [self._drain, self._note, self._refuse, self._remember, self._restart, self._flood, self._bad_disk]
         for _ in range(steps):
             step = self._chance.choice(plan)
             self.witness.say("stage", step.__name__.strip("_"))
@@ -148,7 +163,8 @@ class Work:
 
     async def _drain(self) -> None:
         for _ in range(self._chance.randint(1, 6)):
-            self._answer(await self.machine.spool.take_backlog(self._chance.choice((4 << 10, 64 << 10))))
+            with contextlib.suppress(TransientError):
+                self._answer(await self.machine.spool.take_backlog(self._chance.choice((4 << 10, 64 << 10))))
             if self._chance.random() < 0.5:
                 await self._trade()
         await self.pass_time(0.3)
@@ -165,15 +181,19 @@ class Work:
         self._notes += 1
         text = f"cursor {self._notes}"
         self.witness.say("noting", text)
-        await self.machine.spool.note(PULL, "cursor", text)
-        self.witness.say("noted", text)
+        with contextlib.suppress(TransientError):
+            await self.machine.spool.note(PULL, "cursor", text)
+            self.witness.say("noted", text)
 
     async def _refuse(self) -> None:
         """The cloud refuses one segment by itself: kept aside."""
         taken = self.machine.spool.take_live(1)
         for held, packed in taken:
             [segment] = batch.unpack_segments(packed)
-            await self.machine.spool.quarantine(held, segment, "cloud.segment_invalid")
+            try:
+                await self.machine.spool.quarantine(held, segment, "cloud.segment_invalid")
+            except TransientError:
+                self.machine.spool.release([held])
 
     async def _remember(self) -> None:
         """Six quiet hours: the memory of what can be read again goes to flash."""
@@ -183,6 +203,26 @@ class Work:
         self.machine.clock.now_ns += int(_MEMORY_S * 1e9)
         self.sell(PULL, 60)  # one that only RAM holds when the memory is written
         await self.pass_time(0.25)
+
+    async def _bad_disk(self) -> None:
+        """The flash refuses a few changes or all of them for a while; then it mends."""
+        code = self._chance.choice((errno.ENOSPC, errno.EIO, errno.EROFS))
+        self._refusal = Refusal(code, self._chance.choice((0, 0, 700)) if code == errno.ENOSPC else 0)
+        self._refusals_left = self._chance.choice((1, 2, 3, _ALL))
+        began_ns = self.machine.clock.now_ns
+        self.witness.say("excused", (began_ns, _FOR_EVER_NS))
+        for step in self._chance.choices((self._outage, self._trade, self._note, self._refuse, self._drain), k=3):
+            await step()
+        refuses = self._refusals_left > 0
+        if refuses and self.machine.spool._index.hot and "spool.disk" not in self.machine.raised():
+            await self.pass_time(SAFE_S)
+            if self.machine.spool._index.hot and "spool.disk" not in self.machine.raised():
+                self.witness.complaints.append("the flash refuses and nothing says so")
+        self._refusals_left = 0
+        self.witness.say("excused", (began_ns, self.machine.clock.now_ns + int(_MENDED_S * 1e9)))
+        await self.pass_time(_MENDED_S)
+        if "spool.disk" in self.machine.raised():
+            self.witness.complaints.append("the flash has mended and spool.disk stands")
 
     async def _restart(self) -> None:
         """SIGKILL and a new daemon in the same boot."""

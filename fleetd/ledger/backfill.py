@@ -1,6 +1,5 @@
 """Orders for backfill as the book keeps them: given, repeated and closed. What to order is decided in `orders`."""
 
-import re
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -9,6 +8,7 @@ from itertools import groupby, pairwise
 from typing import Any
 
 from fleetd.ledger import orders
+from fleetd.ledger.evidence import PERIOD
 from fleetd.ledger.risk import WINDOWS, Window
 from fleetd.ledger.schema import DONE as LAYER
 from fleetd.ledger.verdict import COMPLETE, DayVerdict
@@ -19,7 +19,6 @@ OPEN, DONE, EXPIRED = "open", "done", "expired"
 HOLE_GRACE_MS = 600_000  # numbers that no gap declares lost are most likely on their way, behind the document
 JUMP_GRACE_MS = 3_600_000  # a router that was away catches up by itself, in an order of its own
 
-_PERIOD = re.compile(r"(daily|shift)/(\d{4}-\d\d-\d\d)\.(\d+)")
 _ORDER = """
 SELECT id, device, source, first_day, last_day, is_by_hand, reason, state, created_ms, times, sent_ms, closed_ms
 FROM backfill
@@ -98,7 +97,7 @@ def pos_of(db: sqlite3.Connection, device_no: int, source: str) -> str:
     row = db.execute(select, (device_no, source)).fetchone()
     if row is None:
         return "journal"
-    return "commander" if _PERIOD.fullmatch(row[0]) else "passport"
+    return "commander" if PERIOD.fullmatch(row[0]) else "passport"
 
 
 def days_of(first: str, last: str) -> list[str]:
@@ -134,7 +133,7 @@ def _claims(
 
 def _skips(before: JudgedDay, after: JudgedDay, now_ms: int) -> bool:
     """Whether the POS closed a period between these two that never came."""
-    one, two = _PERIOD.fullmatch(before.name), _PERIOD.fullmatch(after.name)
+    one, two = PERIOD.fullmatch(before.name), PERIOD.fullmatch(after.name)
     if one and two and int(two[3]) <= int(one[3]) + 1:
         return False
     return now_ms - after.received_ms >= JUMP_GRACE_MS

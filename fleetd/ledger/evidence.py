@@ -1,6 +1,7 @@
 """What arrived of one period, gathered from the book for judgement."""
 
 import json
+import re
 import sqlite3
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -31,6 +32,23 @@ SELECT site, register, kind, pos_time, business_day, period, first, last, count,
 """
 _LINE = "SELECT number, kind, description FROM line WHERE ticket_no = ? ORDER BY place"
 _TOTALS = "SELECT side, site, period, business_day, opened, closed, sums FROM totals WHERE record_no = ?"
+_BEFORE = """
+SELECT document_no, is_settled FROM day
+WHERE device_no = ? AND source = ? AND name LIKE ? AND business_day <= ? ORDER BY business_day DESC LIMIT 1
+"""
+_AFTER = """
+SELECT document_no, is_settled FROM day
+WHERE device_no = ? AND source = ? AND name LIKE ? AND business_day >= ? ORDER BY business_day LIMIT 1
+"""
+_SERIALS = """
+SELECT min(CAST(t.serial AS INTEGER)), max(CAST(t.serial AS INTEGER))
+FROM run r CROSS JOIN stream s ON s.device_no = ?1 AND s.source = ?2 AND s.epoch = r.epoch
+CROSS JOIN place p ON p.stream_no = s.no AND p.seq BETWEEN r.first AND r.last
+CROSS JOIN ticket t ON t.record_no = p.record_no
+WHERE r.document_no = ?3 AND t.serial GLOB '[0-9]*' AND t.serial NOT GLOB '*[^0-9]*'
+"""
+PERIOD = re.compile(r"(daily|shift)/(\d{4}-\d\d-\d\d)\.(\d{1,18})")
+"""The name of a Commander's period: kind, the day it was closed, and the POS's running number of its kind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +79,7 @@ def of_document(db: sqlite3.Connection, document_no: int, dates: Redating) -> Ga
             said = tuple(json.loads(sums).items())
             totals[side] = Totals(side, store, period, business_day, opened, closed, said)
         unread += bool(db.execute("SELECT 1 FROM undecodable WHERE record_no = ?", (number,)).fetchone())
+    before, after = beside(db, device_no, source, name)
     evidence = Evidence(
         name,
         kind_of(name),
@@ -71,8 +90,39 @@ def of_document(db: sqlite3.Connection, document_no: int, dates: Redating) -> Ga
         tuple(markers),
         missing + unread,
         received_ms,
+        _serials(db, device_no, source, before)[1],
+        _serials(db, device_no, source, after)[0],
     )
     return Gathered(evidence, missing, unread)
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbour:
+    """The document of a period next to another one, and whether it is proven complete."""
+
+    document_no: int
+    is_settled: bool
+
+
+def beside(db: sqlite3.Connection, device_no: int, source: str, name: str) -> tuple[Neighbour | None, Neighbour | None]:
+    """The periods of the same kind that the POS closed just before and just after this one, as far as they are held."""
+    period = PERIOD.fullmatch(name)
+    if period is None:
+        return None, None
+    kind, day, number = period[1], period[2], int(period[3])
+    found = []
+    for select, other in ((_BEFORE, number - 1), (_AFTER, number + 1)):
+        row = db.execute(select, (device_no, source, f"{kind}/%.{other}", day)).fetchone()
+        found.append(Neighbour(row[0], bool(row[1])) if row else None)
+    return found[0], found[1]
+
+
+def _serials(db: sqlite3.Connection, device_no: int, source: str, one: Neighbour | None) -> tuple[str, str]:
+    """The lowest and the highest serial of a neighbour, "" twice if it may lack some at its own edge."""
+    if one is None or not one.is_settled:
+        return "", ""
+    low, high = db.execute(_SERIALS, (device_no, source, one.document_no)).fetchone()
+    return ("", "") if low is None else (str(low), str(high))
 
 
 def of_day(db: sqlite3.Connection, device_no: int, store: str, source: str, day: str) -> Evidence:

@@ -42,8 +42,11 @@ class SerialHole:
     def is_ordinary(self) -> bool:
         """Whether the neighbours follow each other as they do while a controller runs.
 
-        Whether one that restarts skips serials is not known, so a hole across a restart is no proof of a loss.
+        Whether one that restarts skips serials is not known, so a hole across a restart is no proof of a loss, nor is
+        one across the close of a day: controllers restart at night.
         """
+        if self.after is None or self.before is None:
+            return False
         start, end = local(self.start), local(self.end)
         return start is None or end is None or -CLOCK_SLACK <= end - start <= LONGEST_QUIET
 

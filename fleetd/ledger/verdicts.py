@@ -9,7 +9,7 @@ from typing import Any
 
 from fleetd.ledger import days
 from fleetd.ledger.clocks import Redating
-from fleetd.ledger.evidence import kind_of, of_document
+from fleetd.ledger.evidence import beside, kind_of, of_document
 from fleetd.ledger.verdict import COMPLETE, LATE, DayVerdict, Missing
 
 SETTLED = (COMPLETE, LATE)
@@ -50,9 +50,7 @@ def judge(
     wanted = dict.fromkeys(documents)
     for place in touched:
         wanted |= dict.fromkeys(number for (number,) in db.execute(_INCOMPLETE, place))
-    dates = Redating(db)
-    for document_no in sorted(wanted):
-        _judge_one(db, document_no, dates, now_ms)
+    _judge_all(db, sorted(wanted), now_ms)
 
 
 def judge_again(db: sqlite3.Connection, sources: Iterable[tuple[int, str]], now_ms: int) -> None:
@@ -60,10 +58,7 @@ def judge_again(db: sqlite3.Connection, sources: Iterable[tuple[int, str]], now_
     select = """SELECT c.record_no FROM document c LEFT JOIN day d
                 ON d.device_no = c.device_no AND d.source = c.source AND d.name = c.name
                 WHERE c.device_no = ? AND c.source = ? AND (c.missing > 0 OR coalesce(d.is_settled, 0) = 0)"""
-    dates = Redating(db)
-    for place in sources:
-        for (document_no,) in db.execute(select, place).fetchall():
-            _judge_one(db, document_no, dates, now_ms)
+    _judge_all(db, [number for place in sources for (number,) in db.execute(select, place)], now_ms)
 
 
 def judged(db: sqlite3.Connection, device_no: int, first_day: str = "", last_day: str = "9") -> Iterator[JudgedDay]:
@@ -77,8 +72,19 @@ def judged(db: sqlite3.Connection, device_no: int, first_day: str = "", last_day
         yield JudgedDay(device, source, name, kind, _verdict(said), missing, said["unread"], *times)
 
 
-def _judge_one(db: sqlite3.Connection, document_no: int, dates: Redating, now_ms: int) -> None:
-    """A file is a piece of a day, not a period: of it only what is missing is noted."""
+def _judge_all(db: sqlite3.Connection, documents: Iterable[int], now_ms: int) -> None:
+    """A complete period closes an edge of the periods next to it: what they lack can be told better then."""
+    dates = Redating(db)
+    bounded: dict[int, None] = {}
+    for document_no in documents:
+        bounded |= dict.fromkeys(_judge_one(db, document_no, dates, now_ms))
+    for document_no in bounded:
+        _judge_one(db, document_no, dates, now_ms)
+
+
+def _judge_one(db: sqlite3.Connection, document_no: int, dates: Redating, now_ms: int) -> list[int]:
+    """The documents that gain an edge by it. A file is a piece of a day, not a period: of it only what is missing is
+    noted."""
     gathered = of_document(db, document_no, dates)
     db.execute("UPDATE document SET missing = ? WHERE record_no = ?", (gathered.missing, document_no))
     evidence = gathered.evidence
@@ -86,7 +92,7 @@ def _judge_one(db: sqlite3.Connection, document_no: int, dates: Redating, now_ms
         "SELECT device_no, source FROM document WHERE record_no = ?", (document_no,)
     ).fetchone()
     if kind_of(evidence.document) == "file":
-        return
+        return []
     verdict = days.judge(evidence, now_ms)
     day = verdict.business_day or evidence.document.partition("/")[2][:10]
     told = json.dumps({**asdict(verdict), "business_day": day, "unread": gathered.unread})
@@ -94,7 +100,10 @@ def _judge_one(db: sqlite3.Connection, document_no: int, dates: Redating, now_ms
     opened = next((found for side in sides if (found := moment(side.opened))), None)
     closed = next((found for side in sides if (found := moment(side.closed))), None)
     key = (device_no, source, evidence.document, document_no, evidence.kind, day)
-    db.execute(_KEEP, (*key, verdict.status, told, opened, closed, verdict.status in SETTLED))
+    is_settled = verdict.status in SETTLED
+    db.execute(_KEEP, (*key, verdict.status, told, opened, closed, is_settled))
+    neighbours = beside(db, device_no, source, evidence.document) if is_settled else ()
+    return [one.document_no for one in neighbours if one and not one.is_settled]
 
 
 def moment(text: str) -> int | None:

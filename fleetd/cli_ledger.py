@@ -17,8 +17,8 @@ from fleetd.terminal import INCOMPLETE, OK, Commands
 FIRST_DAY, LAST_DAY = "0001-01-01", "9999-12-31"  # any: business days are compared as text
 WEEKS = 3  # shown before the running one: what a support call is about
 _TICKET_COLUMNS = (
-    *("store", "register", "number", "kind", "flags", "pos_time", "business_day", "total_cents", "counted_cents"),
-    *("lines", "captured_ms"),
+    *("store", "register", "number", "kind", "flags", "linked", "pos_time", "business_day", "total_cents"),
+    *("counted_cents", "lines", "captured_ms"),
 )
 _TOLD_EVERY = 50_000  # records, between two lines of progress
 
@@ -61,12 +61,15 @@ def _ledger(arguments: argparse.Namespace) -> int:
     place = {"device": arguments.device, "store": arguments.store}
     with terminal.book(arguments) as db:
         days = calendars.of_stores(db, **place, first=first, last=arguments.last, now_ms=now_ms)
+        known = calendars.known(db, **place)
         lost = list(gaps.open_gaps(db, **place))
         terminal.warn_if_behind(arguments, db)
     if arguments.json:
-        print(tables.object_json({"days": [_day(one) for one in days], "gaps": [asdict(one) for one in lost]}))
+        told = {"days": [_day(one) for one in days], "known": [asdict(one) for one in known]}
+        print(tables.object_json({**told, "gaps": [asdict(one) for one in lost]}))
     else:
         _print_days(days)
+        _print_unseen(days, known)
         _print_gaps(lost)
     return INCOMPLETE if lost or any(one.is_trouble for one in days) else OK
 
@@ -74,10 +77,18 @@ def _ledger(arguments: argparse.Namespace) -> int:
 def _print_days(days: Iterable[Day]) -> None:
     shown = [one.verdict for one in days]
     if not shown:
-        print("nothing is known of these days: see `fleetctl streams`")
-        return
-    for line in calendar.render(shown):
+        print("nothing is known of these days")
+    for line in calendar.render(shown) if shown else ():
         print(tables.printable(line))
+
+
+def _print_unseen(days: Iterable[Day], known: Iterable[calendars.Known]) -> None:
+    """Stores that all days shown passed by: a store that fell silent must not fall out of sight."""
+    seen = {one.verdict.store for one in days}
+    for one in known:
+        if one.store not in seen:
+            how = f"known are {one.first} to {one.last}: `fleetctl ledger --store {one.store} --from {one.first}`"
+            print(tables.printable(f"{one.store}: nothing of these days; {how if one.first else 'none is known'}"))
 
 
 def _print_gaps(lost: Iterable[gaps.OpenGap]) -> None:
@@ -102,7 +113,8 @@ def _print_gaps(lost: Iterable[gaps.OpenGap]) -> None:
 
 
 def _day(one: Day) -> tables.Fields:
-    return {**asdict(one.verdict), "device": one.device, "source": one.source, "unread": one.unread}
+    place = {"device": one.device, "source": one.source, "document": one.document}
+    return {**asdict(one.verdict), **place, "unread": one.unread}
 
 
 def _tickets(arguments: argparse.Namespace) -> int:

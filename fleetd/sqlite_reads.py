@@ -120,7 +120,9 @@ def _rows(db: sqlite3.Connection, sql: str, query: Query, *, since: str, order: 
     sql += "".join(f" AND {test}" for name, test in filters.items() if wanted[name] not in (None, ""))
     if query.limit is not None:
         sql = f"SELECT * FROM ({sql} ORDER BY no DESC LIMIT :limit)"  # noqa: S608  built from constants
-    yield from db.execute(f"{sql} ORDER BY {order}", wanted)
+    # with `yield from`, a reader that leaves early would close the cursor of a database that is closed already
+    for row in db.execute(f"{sql} ORDER BY {order}", wanted):  # noqa: UP028
+        yield row
 
 
 def _layers(db: sqlite3.Connection, stream_no: int) -> tuple[list[Span], list[Span]]:

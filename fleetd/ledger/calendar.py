@@ -7,9 +7,9 @@ from datetime import date, timedelta
 from fleetd.ledger.verdict import COMPLETE, LATE, OPEN, OVER, SHORT, UNKNOWN, DayVerdict, described, money
 
 COLUMNS = 100
-CELL = 10
+CELL, NARROW_CELL = 10, 7  # `-1,234.50`; `lost 12`, where long names of stores need the room
 WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-STORE = 12
+MONDAY = 10  # an ISO date
 WORST_FIRST = (SHORT, OVER, UNKNOWN, OPEN, LATE, COMPLETE)
 LEGEND = (
     "ok  complete: money equal, nothing missing      late  the same, but it came long after the close",
@@ -21,21 +21,35 @@ LEGEND = (
 
 def render(verdicts: Iterable[DayVerdict]) -> Iterator[str]:
     """Lines of at most 100 columns: a row per store and week from Monday to Sunday, a legend, then every day that is
-    not complete with its reasons. Several verdicts of a day: its daily period's, or the worst."""
+    not complete with its reasons. Several verdicts of a day: its daily period's, or the worst. A name too long
+    for any column has a line of its own above its weeks: stores are often told by the ends of their names."""
     shown = _one_a_day(verdicts)
     dated = {key: verdict for key, verdict in shown.items() if _date(key[1])}
-    yield f"{'':{STORE}} {'week of':<10} " + " ".join(f"{name:>{CELL}}" for name in WEEKDAYS)
+    cell, column = _widths(store for store, _ in dated)
+    yield f"{'':{column}} {'week of':<{MONDAY}} " + " ".join(f"{name:>{cell}}" for name in WEEKDAYS)
     previous = ""
     for store, monday in sorted({(store, _monday(day)) for store, day in dated}):
         days = [(monday + timedelta(days=n)).isoformat() for n in range(7)]
-        cells = " ".join(f"{_cell(dated.get((store, day))):>{CELL}}" for day in days)
-        yield f"{_clip(store) if store != previous else '':<{STORE}} {monday.isoformat()} {cells}"
+        cells = " ".join(f"{_cell(dated.get((store, day)), cell):>{cell}}" for day in days)
+        name = store if store != previous else ""
+        if len(name) > column:
+            yield name
+            name = ""
+        yield f"{name:<{column}} {monday.isoformat()} {cells}"
         previous = store
     yield ""
     yield from LEGEND
     for key in sorted(shown):
         if shown[key].status != COMPLETE:
             yield from _details(shown[key])
+
+
+def _widths(stores: Iterable[str]) -> tuple[int, int]:
+    """Of a day's cell and of the stores' column, which takes what the longest name needs, as far as there is room."""
+    longest = max(map(len, stores), default=0)
+    room = COLUMNS - MONDAY - 1 - len(WEEKDAYS)  # the rest are blanks between
+    cell = min(CELL, max(NARROW_CELL, (room - longest) // len(WEEKDAYS)))
+    return cell, room - cell * len(WEEKDAYS)
 
 
 def _one_a_day(verdicts: Iterable[DayVerdict]) -> Mapping[tuple[str, str], DayVerdict]:
@@ -51,21 +65,21 @@ def _rank(verdict: DayVerdict) -> tuple[bool, int]:
     return not verdict.period.startswith("daily"), WORST_FIRST.index(verdict.status)
 
 
-def _cell(verdict: DayVerdict | None) -> str:
+def _cell(verdict: DayVerdict | None, width: int) -> str:
     if verdict is None:
         return "."
     if verdict.status in (SHORT, OVER):
         if verdict.difference_cents:
-            return _amount(verdict.difference_cents)
+            return _amount(verdict.difference_cents, width)
         return f"lost {sum(lost.count for lost in verdict.missing) or '?'}"
     return {COMPLETE: "ok", UNKNOWN: "?"}.get(verdict.status, verdict.status)
 
 
-def _amount(cents: int) -> str:
+def _amount(cents: int, width: int) -> str:
     """With its sign; without its cents, or in millions, where it would not fit."""
     sign, whole = "-" if cents < 0 else "+", abs(cents) // 100
     fitting = (f"{sign}{money(abs(cents))}", f"{sign}{whole:,}", f"{sign}{whole // 1_000_000}M")
-    return next((text for text in fitting if len(text) <= CELL), sign)
+    return next((text for text in fitting if len(text) <= width), sign)
 
 
 def _details(verdict: DayVerdict) -> Iterator[str]:
@@ -77,16 +91,13 @@ def _details(verdict: DayVerdict) -> Iterator[str]:
     day = _date(verdict.business_day)
     pos = "" if verdict.pos_cents is None else f" of {money(verdict.pos_cents)}"
     yield ""
-    yield (
-        f"{_clip(verdict.store)}  {f'{day:%a} {day}' if day else 'no date'}  {verdict.period[:24]}"
+    head = (
+        f"{verdict.store}  {f'{day:%a} {day}' if day else 'no date'}  {verdict.period[:24]}"
         f"  {verdict.status}  {money(verdict.ledger_cents)}{pos} arrived"
-    )[:COLUMNS]
+    )
+    yield from textwrap.wrap(head, COLUMNS, subsequent_indent="  ") if len(head) > COLUMNS else [head]
     for line in lines:
         yield from textwrap.wrap(line, COLUMNS, initial_indent="    ", subsequent_indent="      ")
-
-
-def _clip(store: str) -> str:
-    return store if len(store) <= STORE else f"{store[: STORE - 1]}…"
 
 
 def _monday(day: str) -> date:

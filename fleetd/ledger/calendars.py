@@ -16,16 +16,37 @@ _DAYS = "SELECT DISTINCT day FROM ticket WHERE device_no = ? AND source = ? AND 
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """A verdict, with the router and the source it was made from. unread: records of it that are set aside."""
+    """A verdict, with the router and the source it was made from. document: the name of the one that closed the day,
+    "" for none; unread: records of it that are set aside."""
 
     device: str
     source: str
+    document: str
     verdict: DayVerdict
     unread: int = 0
 
     @property
     def is_trouble(self) -> bool:
         return self.verdict.status in PROVES_NOTHING or bool(self.verdict.missing)
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A store and its first and last business day of which anything is known, "" twice for none."""
+
+    store: str
+    first: str
+    last: str
+
+
+def known(db: sqlite3.Connection, *, device: str = "", store: str = "") -> list[Known]:
+    """All stores asked for, by name."""
+    select = """SELECT v.store, coalesce(min(k.day), ''), coalesce(max(k.day), '') FROM device v LEFT JOIN (
+                    SELECT device_no, day FROM ticket WHERE day != ''
+                    UNION ALL SELECT device_no, business_day FROM day WHERE business_day != ''
+                ) k ON k.device_no = v.no
+                WHERE ? IN ('', v.id) AND ? IN ('', v.store) GROUP BY v.store ORDER BY v.store"""
+    return [Known(*row) for row in db.execute(select, (device, store))]
 
 
 def of_stores(
@@ -38,7 +59,7 @@ def of_stores(
         sources = [row[0] for row in db.execute("SELECT DISTINCT source FROM stream WHERE device_no = ?", (device_no,))]
         for one in verdicts.judged(db, device_no, first, last):
             told = replace(one.verdict, store=shop, reasons=_with_unread(one.verdict.reasons, one.unread))
-            found.append(Day(name, one.source, told, one.unread))
+            found.append(Day(name, one.source, one.name, told, one.unread))
         for source in sources:
             closed = _last_close(db, device_no, source)
             for (day,) in db.execute(_DAYS, (device_no, source, max(first, closed), last)).fetchall():
@@ -55,7 +76,7 @@ def _undocumented(
     verdict = days.judge(of_day(db, device_no, store, source, day), now_ms)
     if is_open:
         verdict = replace(verdict, status=OPEN, business_day=day, missing=(), reasons=("not closed yet",))
-    return Day(device, source, replace(verdict, business_day=day))
+    return Day(device, source, "", replace(verdict, business_day=day))
 
 
 def _last_close(db: sqlite3.Connection, device_no: int, source: str) -> str:

@@ -174,4 +174,6 @@ def _rows(db: sqlite3.Connection, sql: str, tests: dict[str, str], wanted: Filte
     sql += "".join(f" AND {test}" for name, test in tests.items() if values[name] not in (None, ""))
     if wanted.limit is not None:
         sql = f"SELECT * FROM ({sql} ORDER BY no DESC LIMIT :limit)"  # noqa: S608  built from constants
-    yield from db.execute(f"{sql} ORDER BY no", values)
+    # with `yield from`, a reader that leaves early would close the cursor of a database that is closed already
+    for row in db.execute(f"{sql} ORDER BY no", values):  # noqa: UP028
+        yield row

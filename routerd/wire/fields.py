@@ -12,7 +12,7 @@ MAX_INTEGER = (1 << 63) - 1  # SQLite's largest
 
 
 class Fields:
-    """One object. Every getter raises CorruptError `<what>.malformed` and names the field; inner objects' do the same."""
+    """One object. Every getter raises CorruptError `<what>.malformed` and names the field, at any depth."""
 
     def __init__(self, values: Any, what: str) -> None:
         self.what = what

@@ -12,12 +12,14 @@ from routerd.capture.sources import check, describe, dialect_name, reading
 from routerd.capture.tcp import TcpListenTransport
 from routerd.clock import Clock
 from routerd.conditions import CRITICAL, WARNING, Conditions
-from routerd.model import Link, SerialLink, Source
+from routerd.model import Gap, Link, SerialLink, Source, Stream
+from routerd.wire.body import gap_draft
 
 _NOISE_SHARE = 0.05  # more than this of what arrives makes no record: wrong speed, wrong framer
 _NOISE_WINDOW = 256 << 10  # bytes looked back on
 _NOISE_FLOOR = 4096  # bytes of noise before the share says anything
 _RETRY = Backoff(base_s=0.25, ceiling_s=5.0)  # a re-plugged cable is noticed within seconds
+_AWAY_S = 5.0  # a line that was gone for longer may have missed something; a POS that dials anew is quicker
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,7 @@ class StreamStore(Store, Protocol):
     """What a stream needs of the spool: a place for records, and what the last run had pending."""
 
     def tail(self, source: str) -> "PendingTail": ...
+    def stream(self, source: str) -> Stream: ...
 
 
 class PendingTail(Protocol):
@@ -68,14 +71,21 @@ class Health:
         self.meter = Meter()
         self.trouble = ""
         self._was_up = False
+        self._away: tuple[int, str] | None = None
         self._clock = clock
         self._conditions = conditions
         check(source)
 
-    def works(self) -> None:
-        """The link does what it should: what was raised through `failed` is cleared."""
-        self._was_up = True
+    def works(self) -> tuple[float, str] | None:
+        """The link does what it should: what was raised through `failed` is cleared.
+
+        Returns for how many seconds it did not, and the code of its first failure; None if it was well all the time or
+        never worked before.
+        """
+        away = self._away
+        self._was_up, self._away = True, None
         self.recovered()
+        return away and ((self._clock.mono_ns() - away[0]) / 1e9, away[1])
 
     def recovered(self) -> None:
         if self.trouble:
@@ -86,6 +96,8 @@ class Health:
         if self.trouble != code:
             self.recovered()
         self.trouble = code
+        if self._was_up and self._away is None:
+            self._away = self._clock.mono_ns(), code
         self._conditions.raise_(code, self.source.name, message, CRITICAL if self._was_up else WARNING)
 
     def snapshot(self, *, is_up: bool) -> SourceSnapshot:
@@ -133,7 +145,9 @@ class StreamInlet:
         await link.run(self)
 
     def open(self, peer: str) -> "InletSession":
-        self._health.works()
+        away = self._health.works()
+        if away and away[0] >= _AWAY_S:
+            self._declare(*away)
         is_serial = isinstance(self._link, SerialLink)
         name, meter = self.source.name, self._health.meter
         stream = StreamSession(name, reading(self.source), self._store, self._clock, meter, keeps_tail=is_serial)
@@ -160,6 +174,13 @@ class StreamInlet:
             pending_bytes=sum(session.stream.pending_bytes for session in self._sessions),
             strangers=dict(self._strangers),
         )
+
+    def _declare(self, away_s: float, cause: str) -> None:
+        """Say that the line was away: what was sent meanwhile, nobody can know."""
+        now = self._clock.stamp()
+        since_ms = max(0, now.wall_ms - int(away_s * 1000))
+        gap = Gap(self._store.stream(self.source.name), 0, 0, cause, 0, since_ms, max(0, now.wall_ms))
+        self._store.append(self.source.name, [gap_draft(gap)], now)
 
     def _closed(self, session: "InletSession") -> None:
         self._sessions.pop(session, None)

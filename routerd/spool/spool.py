@@ -120,6 +120,10 @@ class Spool:
             self._arm(since_ns + self._timing.seal_ns)
         return first_seq
 
+    def stream(self, source: str) -> Stream:
+        """The source's stream of this run."""
+        return self._writer.stream(source)
+
     def has_room(self, source: str) -> bool:
         """Whether `source` may be read on. Sources that lose data when they are not read always may."""
         if source in self._cannot_wait:

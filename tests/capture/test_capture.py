@@ -6,11 +6,25 @@ from pathlib import Path
 import pytest
 
 from routerd.capture.capture import Capture
+from routerd.capture.inlet import StreamInlet
 from routerd.capture.link import Backfill
 from routerd.conditions import Conditions
 from routerd.errors import ConfigError, PermanentError
-from routerd.model import CommanderLink, Draft, Link, PullLink, SerialLink, Source, Stamp, TcpListenLink
+from routerd.model import (
+    CommanderLink,
+    Draft,
+    Gap,
+    Link,
+    PullLink,
+    SerialLink,
+    Source,
+    Stamp,
+    Stream,
+    TcpConnectLink,
+    TcpListenLink,
+)
 from routerd.spool.hot import Tail
+from routerd.wire.body import unpack_gap
 from tests.capture.wires import dial, free_port
 from tests.fakes.clock import FakeClock
 from tests.fakes.inlet import FakeMemory
@@ -21,10 +35,15 @@ class FakeSpool:
 
     def __init__(self) -> None:
         self.notes: dict[tuple[str, str], str] = {}
+        self.drafts: list[Draft] = []
         self.memories = FakeMemory()
 
     def append(self, source: str, drafts: list[Draft], stamp: Stamp) -> int:
+        self.drafts += drafts
         return 1
+
+    def stream(self, source: str) -> Stream:
+        return Stream(source, 7)
 
     def has_room(self, source: str) -> bool:
         return True
@@ -93,3 +112,24 @@ async def test_a_stream_is_not_read_again() -> None:
     assert not room.reads_again
     with pytest.raises(PermanentError, match="no source here does"):
         await room.backfill("till", Backfill("2026-07-16", "2026-07-16"))
+
+
+def test_a_line_that_was_away_is_declared_with_cause_and_times_when_it_is_back() -> None:
+    clock, spool = FakeClock(), FakeSpool()
+    link = TcpConnectLink("127.0.0.1", 9)
+    inlet = StreamInlet(Source("till", link, "text"), link, spool, clock, Conditions(clock))
+    inlet.failed("tcp.refused", "nothing listens")
+    clock.move(60)
+    inlet.open("pos").close()  # it never worked before: what it missed is the time the router was off
+    inlet.failed("tcp.lost", "closed")
+    clock.move(4)
+    inlet.open("pos").close()  # it only dialled anew
+    assert not spool.drafts
+    inlet.failed("serial.unplugged", "plug it in")
+    clock.move(30)
+    inlet.failed("serial.absent", "still not there")
+    clock.move(30)
+    inlet.open("pos").close()
+    [draft] = spool.drafts
+    now_ms = clock.wall_ms()
+    assert unpack_gap(draft.data) == Gap(Stream("till", 7), 0, 0, "serial.unplugged", 0, now_ms - 60_000, now_ms)

@@ -6,6 +6,7 @@ speed is never B0 (termios(3)).
 """
 
 import asyncio
+import errno
 import os
 import termios
 from collections.abc import Callable
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from routerd.discover.serialguess import Guess, Heard, Hopeless, Settings, next_step, unmark
-from routerd.errors import PermanentError
+from routerd.errors import PermanentError, TransientError
 
 _READ_BYTES = 4096
 _COALESCE_S = 0.05  # a line's bytes come one by one; they are read by the handful
@@ -48,7 +49,8 @@ async def listen(
     open_port: Callable[[Settings], Port], consent: Consent, deadline_s: float
 ) -> Guess | Hopeless | Silent:
     """Listen until the settings are clear, at most `deadline_s` seconds. `open_port` blocks and is called once, in a
-    thread; what it raises passes through. PermanentError `serial.no_consent` when nobody approved it."""
+    thread; what it raises passes through. PermanentError `serial.no_consent` when nobody approved it, TransientError
+    `serial.absent` when the port goes away."""
     if not consent.by.strip():
         raise PermanentError("serial.no_consent", "say who allowed this port to be opened")
     first = next_step(())
@@ -60,6 +62,8 @@ async def listen(
             return await ear.run()
     except TimeoutError:
         return Silent(ear.heard_bytes)
+    except (OSError, termios.error) as exc:
+        raise TransientError("serial.absent", "the port is gone: plug it in again") from exc
     finally:
         port.close()
 
@@ -97,10 +101,9 @@ class _Ear:
         finally:
             loop.remove_reader(self._fd)
         await asyncio.sleep(_COALESCE_S)
-        data = os.read(self._fd, _READ_BYTES)
-        if not data:
-            raise PermanentError("serial.absent", "the port is gone: plug it in again")
-        return data
+        if data := os.read(self._fd, _READ_BYTES):
+            return data
+        raise OSError(errno.ENODEV, os.strerror(errno.ENODEV))  # a hang-up
 
 
 def tune(fd: int, settings: Settings) -> None:

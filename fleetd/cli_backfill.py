@@ -5,7 +5,7 @@ from dataclasses import asdict
 
 from fleetd import tables, terminal
 from fleetd.cli_ledger import add_days, add_place
-from fleetd.ledger import backfill, calendars, evidence, skew, witness
+from fleetd.ledger import accounts, backfill, calendars, evidence, skew, witness
 from fleetd.ledger.clocks import devices
 from fleetd.ledger.follower import transaction
 from fleetd.ledger.risk import Risk, assess
@@ -66,26 +66,45 @@ def _witness(arguments: argparse.Namespace) -> int:
     """1 if one of the two has a ticket that the other lacks, or other money for it."""
     rows: list[tables.Fields] = []
     with terminal.book(arguments) as db:
-        for _, device, store, _ in devices(db, arguments.device, arguments.store):
-            journal, book = evidence.accounts(db, device, arguments.first, arguments.last)
-            for register in sorted({held.ticket.register for held in journal}):
-                said = [held for held in journal if held.ticket.register == register]
-                ahead = skew.estimate(evidence.clock_samples(said))
-                found = witness.compare(said, book, ahead)
-                counts = {"matched": len(found.matched), "explained": len(found.explained)}
-                place = {"store": store, "device": device, "register": register, **counts}
-                rows.append({**place, **_disputes(found)})
-        rows = [row for row in rows if row]
-    terminal.show(arguments, rows, "no journal stands beside documents here")
+        terminal.warn_if_behind(arguments, db)
+        stores = dict.fromkeys(store for _, _, store, _ in devices(db, arguments.device, arguments.store))
+        for store in stores:
+            told = accounts.of_store(db, store, arguments.first, arguments.last)
+            registers = {held.ticket.register for held in told.journal} if told.book_begin else ()
+            rows += [_account(store, register, told) for register in sorted(registers)]
+    shown = rows if arguments.json else [_in_words(row) for row in rows]
+    terminal.show(arguments, shown, "no journal stands beside documents here")
     return INCOMPLETE if any(row["differing"] or row["only_journal"] or row["only_book"] for row in rows) else OK
 
 
-def _disputes(found: witness.Witness) -> tables.Fields:
+def _account(store: str, register: str, told: accounts.Accounts) -> tables.Fields:
+    """Of one register. Numbers as the POS writes them, else the ticket's time."""
+    said = [held for held in told.journal if held.ticket.register == register]
+    ahead = skew.estimate(evidence.clock_samples(said))
+    reach = witness.reach(told.begins.get(register, ""), told.book_begin, told.book_end)
+    found = witness.compare(said, told.book, ahead, reach)
     return {
-        "differing": " ".join(_name(one) for one, _ in found.differing),
-        "only_journal": " ".join(map(_name, found.only_journal)),
-        "only_book": " ".join(map(_name, found.only_book)),
+        "store": store,
+        "register": register,
+        "sources": sorted({held.source for held in said}),
+        "matched": len(found.matched),
+        "differing": [_name(one) for one, _ in found.differing],
+        "only_journal": [_name(one) for one in found.only_journal],
+        "only_book": [_name(one) for one in found.only_book],
+        "explained": [{"number": _name(one), "why": sorted(one.ticket.flags)} for one in found.explained],
+        "beyond": [_name(one) for one in found.beyond],
     }
+
+
+def _in_words(row: tables.Fields) -> tables.Fields:
+    """For a table: names in a row; of what needs no one's attention the count."""
+    counted = ("explained", "beyond")
+    plain = {
+        name: " ".join(value) if isinstance(value, list) else value
+        for name, value in row.items()
+        if name not in counted
+    }
+    return {**plain, **{name: len(row[name]) for name in counted}}
 
 
 def _name(held: HeldTicket) -> str:

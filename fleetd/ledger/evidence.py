@@ -22,7 +22,7 @@ SELECT p.record_no, count(*) FROM run r CROSS JOIN stream s ON s.device_no = ?1 
 CROSS JOIN place p ON p.stream_no = s.no AND p.seq BETWEEN r.first AND r.last WHERE r.document_no = ?3
 GROUP BY p.record_no
 """
-_TICKET = """
+TICKET = """
 SELECT no, site, register, number, kind, serial, cashier, business_day, periods, pos_time, flags, total_cents,
        counted_cents, is_outside, linked, age_check, device_no, boot_no, mono_ms, received_ms, source, epoch, seq, part
 FROM ticket
@@ -72,7 +72,7 @@ def of_document(db: sqlite3.Connection, document_no: int, dates: Redating) -> Ga
     totals: dict[str, Totals] = {}
     unread = 0
     for number in numbers:
-        tickets += [_held(db, one, dates) for one in db.execute(f"{_TICKET} WHERE record_no = ?", (number,))]
+        tickets += [held_ticket(db, one, dates) for one in db.execute(f"{TICKET} WHERE record_no = ?", (number,))]
         markers += [Marker(*one) for one in db.execute(f"{_MARKER} WHERE record_no = ?", (number,))]
         for *head, sums in db.execute(_TOTALS, (number,)):
             side, store, period, business_day, opened, closed = head
@@ -130,26 +130,13 @@ def of_day(db: sqlite3.Connection, device_no: int, store: str, source: str, day:
     dates = Redating(db)
     where = "WHERE device_no = ? AND source = ? AND day = ?"
     asked = (device_no, source, day)
-    held = tuple(_held(db, one, dates) for one in db.execute(f"{_TICKET} {where} AND superseded_by IS NULL", asked))
+    held = tuple(
+        held_ticket(db, one, dates) for one in db.execute(f"{TICKET} {where} AND superseded_by IS NULL", asked)
+    )
     said = tuple(Marker(*one) for one in db.execute(f"{_MARKER} {where}", asked))
     closed = (one.period.partition(":")[0] for one in said if one.kind == "period" and one.period)
     kind = next(closed, "day")
     return Evidence(f"{kind}/{day}", kind, store, None, None, held, said, 0, None)
-
-
-def accounts(
-    db: sqlite3.Connection, device: str, first_day: str, last_day: str
-) -> tuple[list[HeldTicket], list[HeldTicket]]:
-    """What the sources of a router say of the same days: those that say everything once (journals), and those whose
-    documents can be read again."""
-    dates = Redating(db)
-    (device_no,) = db.execute("SELECT no FROM device WHERE id = ?", (device,)).fetchone()
-    select = "SELECT DISTINCT source FROM document WHERE device_no = ?"
-    documented = {source for (source,) in db.execute(select, (device_no,))}
-    where = "WHERE device_no = ? AND day BETWEEN ? AND ? AND superseded_by IS NULL"
-    found = [_held(db, row, dates) for row in db.execute(f"{_TICKET} {where}", (device_no, first_day, last_day))]
-    journal = [held for held in found if held.source not in documented]
-    return journal, [held for held in found if held.source in documented]
 
 
 def live_since(db: sqlite3.Connection, device_no: int, since_ms: int) -> Iterator[HeldTicket]:
@@ -157,8 +144,8 @@ def live_since(db: sqlite3.Connection, device_no: int, since_ms: int) -> Iterato
     dates = Redating(db)
     where = """WHERE device_no = ?1 AND received_ms >= ?2 AND superseded_by IS NULL
                AND source NOT IN (SELECT source FROM document WHERE device_no = ?1)"""
-    for row in db.execute(f"{_TICKET} {where}", (device_no, since_ms)).fetchall():
-        yield _held(db, row, dates)
+    for row in db.execute(f"{TICKET} {where}", (device_no, since_ms)).fetchall():
+        yield held_ticket(db, row, dates)
 
 
 def clock_samples(tickets: Iterable[HeldTicket]) -> Iterator[tuple[int, int]]:
@@ -174,7 +161,8 @@ def kind_of(document: str) -> str:
     return kind if kind in ("daily", "shift") else "file"
 
 
-def _held(db: sqlite3.Connection, row: tuple[object, ...], dates: Redating) -> HeldTicket:
+def held_ticket(db: sqlite3.Connection, row: tuple[object, ...], dates: Redating) -> HeldTicket:
+    """A row of TICKET."""
     number, *said, device_no, boot_no, mono_ms, received_ms, source, epoch, seq, part = row
     ticket = _ticket(said)
     if ROLLBACK in ticket.flags:  # its line names the pump whose completion it makes way for

@@ -3,6 +3,8 @@
 import re
 from dataclasses import replace
 
+import pytest
+
 from fleetd.decode import decode
 from fleetd.ledger.base import PREPAY, ROLLBACK, SUSPENDED, VOID, Ticket
 from fleetd.ledger.skew import Skew
@@ -107,3 +109,12 @@ def test_a_ticket_without_a_time_is_dated_by_its_capture_and_the_skew() -> None:
     late = replace(bare, captured_ms=captured_ms + 13 * 3_600_000)
     assert len(compare([bare], [dated], AHEAD).matched) == 1
     assert compare([late], [dated], AHEAD).only_journal == (late,)
+
+
+@pytest.mark.parametrize("number", ["1020007", "0007", "7", "001020007"])
+@pytest.mark.parametrize("register", ["102", "0102"])
+def test_a_number_with_or_without_its_register_is_the_same_ticket(number: str, register: str) -> None:
+    one = held(Ticket("7", "102", "1020007", "sale", pos_time="2026-07-15T06:00:00", total_cents=100), 1)
+    other = replace(one, ticket=replace(one.ticket, register=register, number=number))
+    assert len(compare([one], [other], AHEAD).matched) == 1
+    assert compare([one], [replace(one, ticket=replace(one.ticket, number="1020008"))], AHEAD).matched == ()

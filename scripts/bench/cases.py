@@ -46,6 +46,7 @@ CASES = (
     ),
     Case("flash_daemon", "the same with the real daemon and the kernel's own timers; idle"),
     Case("memory", "resident and private memory when idle, after runs, after a backlog; wake-ups when idle"),
+    Case("pull", "a Commander's day of 4 MB polled for an hour: memory, CPU, requests and bytes beside a naive client"),
     Case("start", "instructions from the start to capturing; modules that an idle daemon should not hold"),
 )
 

@@ -30,12 +30,14 @@ _DEVICE = "bench"
 
 @dataclass(frozen=True, slots=True)
 class Wiring:
-    """Where routerd writes and dials, when not as usual; `extra` is appended to its configuration."""
+    """Where routerd writes and dials, when not as usual; `extra` is appended to its configuration, and `program` is the
+    module that runs it."""
 
     data: Path | None = None
     url: str = ""
     cloud_port: int = 0
     extra: str = ""
+    program: str = "routerd.daemon"
 
 
 _USUAL = Wiring()
@@ -117,6 +119,7 @@ class Router:
         text = _config(self, cloud, sources, wiring.url or f"https://127.0.0.1:{cloud.port}") + wiring.extra
         self.config.write_text(text, encoding="utf-8")
         self._ports = [each.port for each in sources]
+        self._program = wiring.program
         self._log = scratch / f"routerd-{self.ram.name}.log"
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -127,7 +130,7 @@ class Router:
 
     def start(self) -> None:
         with self._log.open("ab") as log:
-            command = [sys.executable, *OPTIMISED, "-m", "routerd.daemon", "run", "--config", str(self.config)]
+            command = [sys.executable, *OPTIMISED, "-m", self._program, "run", "--config", str(self.config)]
             self._process = subprocess.Popen(command, stdout=log, stderr=log)
         until(self._is_up, _START_S, f"routerd did not start: see {self._log}")
 

@@ -1,6 +1,7 @@
 """Where it happens: a folder on disk, one in RAM, free ports, routerd's configuration, the children's words. Shell."""
 
 import errno
+import os
 import random
 import shutil
 import socket
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from routerd.fsio import is_ram
+from scripts.commander.sessions import Site
 from scripts.demo.plan import Source
 from scripts.demo.processes import DemoError
 from scripts.demo.recording import Recording
@@ -17,6 +19,7 @@ from scripts.demo.recording import Recording
 DEVICE = "demo-store-0042"
 RAM = Path("/dev/shm")
 RING_MB = 4  # a thousand times what the tills sell during the cut
+SITE = Site(journal=False)  # as no record between the tills' tickets: sold and captured are one number to the eye
 RESEND_S = 5.0  # what a POS sends again after a break: longer than a busy machine may leave routerd without a turn
 # Below what Linux gives to outgoing connections (32768 up): nobody takes them while routerd or the line is down.
 PORTS = range(20000, 32000)
@@ -63,6 +66,18 @@ class Place:
     @property
     def truth(self) -> Path:
         return self.root / "truth.jsonl"
+
+    @property
+    def site_truth(self) -> Path:
+        return self.root / "truth-site.jsonl"
+
+    @property
+    def login(self) -> Path:
+        return self.root / "site.login"
+
+    @property
+    def boxout(self) -> Path:
+        return self.root / "boxout"
 
     @property
     def pty(self) -> Path:
@@ -124,6 +139,24 @@ def till(source: Source, place: Place) -> tuple[str, tuple[str, str]]:
     elif source.link == "tcp-connect":
         rows.append(("host", '"127.0.0.1"'))
     return _section(rows), (source.option, target)
+
+
+def commander(source: Source, place: Place, port: int) -> str:
+    """The section of a Commander on `port`."""
+    rows = [("name", f'"{source.name}"'), ("link", '"commander"'), ("host", '"127.0.0.1"'), ("port", str(port))]
+    return _section([*rows, ("login_file", f'"{place.login}"'), *source.rows])
+
+
+def folder(source: Source, place: Place) -> str:
+    """The section of the folder that files are dropped into."""
+    return _section([("name", f'"{source.name}"'), ("link", '"folder"'), ("path", f'"{place.boxout}"'), *source.rows])
+
+
+def write_login(path: Path, site: Site) -> None:
+    """What a Commander's link logs in with, for nobody else to read."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with open(descriptor, "w", encoding="ascii") as file:
+        file.write(f"{site.user}\n{site.password}\n")
 
 
 def player(recording: Recording, place: Place) -> str:

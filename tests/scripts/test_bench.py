@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from routerd.capture.commander.controller import LoopPace
 from scripts.bench import __main__ as bench
-from scripts.bench import blockdev, cases, ownclock, process, recordings, stack
+from scripts.bench import blockdev, cases, minutes, naive, ownclock, process, pull, recordings, stack
 from scripts.bench.cases import Case, Run
 from scripts.bench.proxy import CountingProxy
 from scripts.bench.table import (
@@ -225,6 +226,47 @@ def test_a_relay_counts_both_ways() -> None:
                 answering.sendall(b"123")
                 assert near.recv(100) == b"123"
         assert (proxy.up, proxy.down, proxy.connections) == (5, 3, 1)
+
+
+def _poll(peak: float, rest: float, began_cpu_s: float = 0.0) -> pull.Poll:
+    return pull.Poll(began_cpu_s, (peak + 20, peak), (rest + 20, rest))
+
+
+def test_a_polled_day_is_flat_only_if_no_peak_after_the_warm_up_rises_above_what_it_left() -> None:
+    warm = [_poll(20.0, 19.0), *[_poll(23.0, 22.0)] * 5]
+    level = pull._memory([*warm, *[_poll(22.5, 22.0)] * 3], "")
+    rising = pull._memory([*warm, _poll(22.5, 22.0), _poll(24.0, 22.0), _poll(22.5, 23.0), _poll(30.0, 30.0)], "")
+    assert [row.measured for row in level] == [0.5, 0.0, 4.0, 3.0]
+    assert [row.measured for row in rising] == [2.0, 1.0, 4.0, 3.0]  # the last poll only ends the one before it
+    assert [verdict(row) for row in level] == [MET, OPEN, MET, MET]
+    assert verdict(rising[0]) == MISSED
+
+
+def test_the_cpu_of_a_poll_is_measured_after_the_warm_up() -> None:
+    polls = [_poll(1, 1, at) for at in (0.0, 9.0, 10.0, 11.0, 12.0, 13.0, 20.0, 20.5, 21.5)]
+    assert pull._cpu(polls, b"<trans/>" * 1000).measured == 0.75
+
+
+async def test_a_minute_of_the_polled_day_passes_at_once_and_counts_in_full(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(minutes, "REST_S", 0.0)
+    pace = minutes.Minutes()
+    await pace.sleep(60.0)
+    await pace.sleep(60.0)
+    assert pace.now_s() == 120.0
+    assert {name for name in vars(LoopPace) if name[0] != "_"} <= set(dir(pace))
+
+
+async def test_a_naive_client_costs_three_requests_and_the_whole_day_each_time() -> None:
+    shop = pull.Shop()
+    async with shop.pos:
+        client = naive.Naive(shop.pos)
+        await client.poll()
+        first = client.cost
+        shop.clock.advance(36_000.0)
+        await client.poll()
+    assert (first.requests, client.cost.requests) == (3, 6)
+    assert client.cost.up_bytes - first.up_bytes > 10 * first.up_bytes > 0
+    assert (shop.pos.counters.logins, shop.pos.counters.releases) == (2, 2)
 
 
 def test_without_root_no_device_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,20 +10,23 @@ from scripts.demo import place as places
 from scripts.demo import recording as recordings
 from scripts.demo.cloud import Cloud
 from scripts.demo.place import Place
-from scripts.demo.plan import SOURCES, Plan
+from scripts.demo.plan import READ, SOURCES, Plan
 from scripts.demo.processes import Child
 from scripts.demo.recording import Recording
-from scripts.demo.truth import Sold, Truth
+from scripts.demo.truth import Closed, Sold, Truth
 
 PLAY_SLACK_S = 30.0  # a recording may wait for routerd to come back; longer, and nobody reads the line
 
 
 class Act(Protocol):
-    """`sources` maps names to what they are, `words` start the simulator, `sections` configure routerd for it."""
+    """`sources` maps names to what they are, of which `lines` speak by themselves; `words` start the simulator, `site`
+    the POSes that are read (nothing: there are none), `sections` configure routerd for all of them."""
 
     sources: dict[str, str]
+    lines: frozenset[str]
     sections: list[str]
     words: tuple[str, ...]
+    site: tuple[str, ...]
     ring_mb: int
 
     def sold(self) -> Mapping[str, int]:
@@ -36,6 +39,10 @@ class Act(Protocol):
 
     def truth(self) -> Sequence[Sold]: ...
 
+    def closed(self) -> Sequence[Closed]:
+        """The business days that a POS has closed."""
+        ...
+
     def resent(self) -> int: ...
 
     def doubts(self, cloud: Cloud) -> list[str]:
@@ -45,7 +52,8 @@ class Act(Protocol):
 
 class Selling:
     def __init__(self, plan: Plan, place: Place) -> None:
-        self.sources = {source.name: source.says for source in SOURCES}
+        self.sources = {source.name: source.says for source in (*SOURCES, *READ)}
+        self.lines = frozenset(source.name for source in SOURCES)
         self.ring_mb = places.RING_MB
         self.sections: list[str] = []
         targets: list[str] = []
@@ -58,26 +66,41 @@ class Selling:
             *("scripts.pos", "sell", *targets, "--truth", str(place.truth), "--seed", str(plan.seed)),
             *("--rate", str(plan.rate), "--resend-s", str(places.RESEND_S), "--noise", "0"),
         )
-        self._truth = Truth(place.truth)
+        self.site = self._site(plan, place)
+        self._truth, self._kept = Truth(place.truth), Truth(place.site_truth)
+
+    def _site(self, plan: Plan, place: Place) -> tuple[str, ...]:
+        port, (controller, files) = places.free_port(), READ
+        self.sections += [places.commander(controller, place, port), places.folder(files, place)]
+        return (
+            *("scripts.demo.site", "--port", str(port), "--folder", str(place.boxout)),
+            *("--truth", str(place.site_truth), "--rate", str(plan.rate), "--seed", str(plan.seed)),
+        )
 
     def sold(self) -> Mapping[str, int]:
         self._truth.read()
-        return self._truth.tickets
+        self._kept.read()
+        return self._truth.tickets + self._kept.tickets
 
     async def finish(self, pos: Child) -> None:
         await pos.stop()
 
     def truth(self) -> Sequence[Sold]:
         self._truth.read()
-        return self._truth.records
+        self._kept.read()
+        return [*self._truth.records, *self._kept.records]
+
+    def closed(self) -> Sequence[Closed]:
+        self._kept.read()
+        return self._kept.closed
 
     def resent(self) -> int:
         return self._truth.resent.total()
 
     def doubts(self, cloud: Cloud) -> list[str]:
         doubts = []
-        if not self._truth.ended:
-            doubts.append("the truth file has no end: the simulator was cut off")
+        if not (self._truth.ended and self._kept.ended):
+            doubts.append("a truth file has no end: the simulator was cut off")
         if cloud.conflicts:
             doubts.append(f"{cloud.conflicts} records contradict a ticket that arrived before: see fleetctl conflicts")
         lost = [one.identity for one in self._truth.suspended if one.sha256 not in _envelopes(cloud, one.source)]
@@ -87,6 +110,7 @@ class Selling:
 class Playing:
     def __init__(self, plan: Plan, place: Place, recording: Recording) -> None:
         self._recording, self._seconds = recording, plan.seconds
+        self.lines, self.site = frozenset([recording.source]), ()
         self.sources = {recording.source: f"{recording.path.name}: {recording.framer}, {recording.dialect}"}
         self.sections = [places.player(recording, place)]
         pace = recordings.pace(recording, plan.seconds)
@@ -102,6 +126,9 @@ class Playing:
 
     def truth(self) -> Sequence[Sold]:
         return self._recording.records
+
+    def closed(self) -> Sequence[Closed]:
+        return ()
 
     def resent(self) -> int:
         return 0

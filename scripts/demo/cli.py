@@ -91,7 +91,8 @@ def _failed(plan: Plan, why: str) -> dict[str, Any]:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m scripts.demo",
-        description="Sell on four tills, carry it all to a cloud, cut the line, kill the daemon, compare every ticket.",
+        description="Sell on four tills, a Commander and a Passport, carry it all to a cloud, cut the line, kill the "
+        "daemon, close the day, compare every ticket.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -99,7 +100,7 @@ def _parser() -> argparse.ArgumentParser:
         "--tlog", type=_file, metavar="FILE", help="play this recorded t-log over a serial port instead"
     )
     parser.add_argument("--seconds", type=_seconds, default=SECONDS, metavar="S", help="how long the POS sells (45)")
-    parser.add_argument("--rate", type=_rate, default=2.5, metavar="R", help="tickets a second and till (2.5)")
+    parser.add_argument("--rate", type=_rate, default=2.5, metavar="R", help="tickets a second and source (2.5)")
     parser.add_argument(
         "--seed", type=int, default=secrets.randbelow(1_000_000), metavar="N", help="baskets and the moment of the kill"
     )

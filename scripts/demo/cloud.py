@@ -1,8 +1,9 @@
 """What fleetctl says: the only witness the comparison hears. Shell."""
 
+import asyncio
 import base64
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ class Cloud:
     invalid: int
     gaps: int
     captured: dict[str, bytes]  # by source: the records' bytes in order of capture, over all runs of routerd
+    days: list[dict[str, Any]] = field(default_factory=list)  # of the ledger
 
     @property
     def records(self) -> int:
@@ -39,23 +41,35 @@ class Cloud:
 
 async def ask(data: Path, device: str) -> Cloud:
     """Raises DemoError when fleetctl does."""
-
-    async def rows(*words: str) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = json.loads(await fleetctl(data, "--json", *words))
-        return found
-
-    streams = await rows("streams")
+    listings = ("streams", "conflicts", "invalid", "gaps")
+    streams, conflicts, invalid, gaps = await asyncio.gather(*(_rows(data, name) for name in listings))
+    sources = sorted({stream["source"] for stream in streams})
+    words = ("reconstruct", "--device", device, "--source")
+    captured = await asyncio.gather(*(fleetctl(data, *words, source) for source in sources))
     return Cloud(
-        [kept(row) for row in await rows("transactions", "--raw")],
+        await transactions(data),
         streams,
-        conflicts=len(await rows("conflicts")),
-        invalid=len(await rows("invalid")),
-        gaps=len(await rows("gaps")),
-        captured={
-            source: await fleetctl(data, "reconstruct", "--device", device, "--source", source)
-            for source in sorted({stream["source"] for stream in streams})
-        },
+        conflicts=len(conflicts),
+        invalid=len(invalid),
+        gaps=len(gaps),
+        captured=dict(zip(sources, captured, strict=True)),
+        days=await days(data, device),
     )
+
+
+async def transactions(data: Path) -> list[Kept]:
+    return [kept(row) for row in await _rows(data, "transactions", "--raw")]
+
+
+async def days(data: Path, device: str) -> list[dict[str, Any]]:
+    """The ledger's business days, as `fleetctl --json ledger` has them."""
+    found: list[dict[str, Any]] = json.loads(await fleetctl(data, "--json", "ledger", "--device", device))["days"]
+    return found
+
+
+async def _rows(data: Path, *words: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(await fleetctl(data, "--json", *words))
+    return found
 
 
 def kept(row: dict[str, Any]) -> Kept:

@@ -2,7 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 
 from scripts.demo.truth import Sold
@@ -51,17 +51,23 @@ class Verdict:
 
 
 def compare(truth: Iterable[Sold], cloud: Iterable[Kept]) -> Verdict:
-    """Each identity once, however often it was handed over; a record without one as often as it was handed over."""
+    """Each identity once, however often it was handed over; a record without one as often as it was handed over. What
+    is not due may be missing."""
     sold: dict[Key, list[Sold]] = defaultdict(list)
     for record in truth:
         sold[key(record)].append(record)
+    nameless = {
+        (record.source, record.sha256) for records in sold.values() for record in records if not record.identity
+    }
     kept: dict[Key, list[Kept]] = defaultdict(list)
     for transaction in cloud:
-        kept[key(transaction)].append(transaction)
+        is_nameless = (transaction.source, transaction.sha256) in nameless  # what the POS names not, the dialect may
+        kept[key(replace(transaction, identity=None) if is_nameless else transaction)].append(transaction)
     wanted = Counter({name: 1 if records[0].identity else len(records) for name, records in sold.items()})
+    due = Counter({name: count for name, count in wanted.items() if any(record.due for record in sold[name])})
     found = Counter({name: len(transactions) for name, transactions in kept.items()})
     return Verdict(
-        missing=_names(wanted - found),
+        missing=_names(due - found),
         doubled=_names(Counter({name: n for name, n in (found - wanted).items() if name in wanted})),
         foreign=_names(Counter({name: n for name, n in found.items() if name not in wanted})),
         altered=_names(
@@ -80,8 +86,10 @@ def _altered(sold: Sequence[Sold], kept: Sequence[Kept]) -> int:
 
 
 def is_faithful(record: Sold, data: bytes) -> bool:
-    """Whether `data` is what was handed over: to the bit; or, where it held a card number whole, as long and without
-    it, its first six and last four digits left standing."""
+    """Whether `data` is what was handed over: to the bit, but for white space around it in its file; or, where it held
+    a card number whole, as long and without it, its first six and last four digits left standing."""
+    if record.in_file:
+        data = data.strip()
     if not record.masked:
         return sha256(data).hexdigest() == record.sha256
     if len(data) != record.size:

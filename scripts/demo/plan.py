@@ -11,13 +11,14 @@ KILL_SHARES = (0.12, 0.75)  # the kill falls before, into or after the cut
 COME_BACK_S = (
     8.0  # from the kill to the end at least: a serial line that closes while nobody reads loses its last bytes
 )
-AROUND_S = 12.0  # what setting up, draining and comparing take together; only the progress bar believes it
+AROUND_S = 20.0  # what setting up, draining and comparing take together; only the progress bar believes it
 DEADLINE_SLACK_S = 100.0  # a machine that is so slow is broken: say so rather than hang
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One till. `option` is the simulator's for it, `rows` are routerd's configuration but for the link's place."""
+    """One POS. `option` is the simulator's for it, `rows` are routerd's configuration but for the link's place. One
+    without an option does not speak by itself: it is read, and keeps what it sold."""
 
     name: str
     says: str
@@ -55,6 +56,18 @@ SOURCES = (
         "tcp-listen",
         (("framer", '"text"'), ("framer_options", '{ mode = "stx" }')),
     ),
+)
+
+COMMANDER, PASSPORT = "commander-5", "passport-6"
+READ = (
+    Source(
+        COMMANDER,
+        "HTTPS, once a minute",
+        "",
+        "commander",
+        (("poll_s", "60"), ("pull_gap_s", "0")),  # no link of a store may ask more often
+    ),
+    Source(PASSPORT, "folder, NAXML files", "", "folder", (("poll_s", "1"), ("settle_s", "1"))),
 )
 
 

@@ -53,6 +53,11 @@ class Child:
                 preexec_fn=_die_with_parent,
             )
 
+    def tell(self, number: signal.Signals) -> None:
+        """A signal that it knows, and does not end at."""
+        assert self._process, "started before"
+        self._process.send_signal(number)
+
     async def finish(self, within_s: float) -> None:
         """Wait for a child that ends by itself. Raises DemoError when it fails or does not end in time."""
         self._leaving = True

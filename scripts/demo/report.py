@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from scripts.demo.cloud import Cloud
-from scripts.demo.compare import Verdict, percentile, undisturbed, waits
+from scripts.demo.compare import Verdict, Wait, percentile, undisturbed, waits
+from scripts.demo.ledger import Verdict as Days
+from scripts.demo.ledger import money
 from scripts.demo.plan import Plan
 from scripts.demo.truth import Sold
 
@@ -15,7 +17,8 @@ NAMES_SHOWN = 5  # of the tickets of each kind of fault
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """Everything measured. `windows` are the times of cut and kill, in wall ms; bytes are over all runs of routerd."""
+    """Everything measured. `windows` are the times of cut and kill, in wall ms; bytes are over all runs of routerd.
+    `lines` are the sources that speak by themselves; `ledger` is None where no POS closes a day."""
 
     plan: Plan
     sources: Mapping[str, str]
@@ -31,6 +34,8 @@ class Result:
     up_bytes: int
     down_bytes: int
     seconds: float
+    lines: frozenset[str]
+    ledger: Days | None
 
     @property
     def faults(self) -> list[str]:
@@ -46,6 +51,8 @@ class Result:
             "segments were refused": cloud.invalid,
         }
         faults = [f"{count} {what}" for what, count in counted.items() if count]
+        if self.ledger and not self.ledger.is_complete:
+            faults.append(f"the ledger does not come out: {self.ledger.says}")
         if not self.truth:
             faults.append("nothing was sold, so nothing is proven")
         return [*faults, *self.doubts]
@@ -60,13 +67,20 @@ class Result:
     @property
     def arrived(self) -> Counter[str]:
         """Transactions in the cloud by source, without the POS's own housekeeping."""
-        housekeeping = {(one.source, one.identity) for one in self.truth if not one.sold}
-        return Counter(one.source for one in self.cloud.kept if (one.source, one.identity) not in housekeeping)
+        housekeeping = {(one.source, one.identity or one.sha256) for one in self.truth if not one.sold}
+        names = ({(one.source, one.identity), (one.source, one.sha256)} for one in self.cloud.kept)
+        sources = (one.source for one in self.cloud.kept)
+        return Counter(source for source, both in zip(sources, names, strict=True) if not both & housekeeping)
+
+    @property
+    def waits(self) -> list[Wait]:
+        """Of the lines' tickets: a document waits until it is asked for, which says nothing of routerd."""
+        return [wait for wait in waits(self.truth, self.cloud.kept) if wait.source in self.lines]
 
 
 def document(result: Result) -> dict[str, Any]:
     """The JSON line. A latency is None only where no ticket has one."""
-    found = waits(result.truth, result.cloud.kept)
+    found = result.waits
     calm = [wait.ms for wait in undisturbed(found, result.windows)]
     everything = [wait.ms for wait in found]
     captured_bytes = max(1, result.cloud.captured_bytes)
@@ -95,14 +109,19 @@ def document(result: Result) -> dict[str, Any]:
         "wire_down_bytes": result.down_bytes,
         "seconds": round(result.seconds, 1),
         "seed": result.plan.seed,
+        "ledger": _ledger(result.ledger),
         "faults": result.faults,
     }
+
+
+def _ledger(found: Days | None) -> dict[str, str] | None:
+    return found and {"status": found.status, "difference": money(found.difference_cents)}
 
 
 def summary(result: Result) -> list[str]:
     """What was done to the system, and what came of it."""
     told = document(result)
-    source = f"--tlog {result.plan.tlog.name}" if result.plan.tlog else f"{len(result.sources)} tills"
+    source = f"--tlog {result.plan.tlog.name}" if result.plan.tlog else f"{len(result.sources)} sources"
     out = [f"What was done ({source}, seed {result.plan.seed}):", *(f"  {event}" for event in result.events)]
     out += ["", "What came of it:", *(f"  {line}" for line in _table(result)), ""]
     out += [f"  {line}" for line in _measures(result, told)]
@@ -144,14 +163,15 @@ def _measures(result: Result, told: Mapping[str, Any]) -> list[str]:
     begin = "the capture of a ticket's last byte" if result.plan.tlog else "a ticket's last byte leaving the POS"
     return [
         f"captured  {told['captured']} records, {captured} bytes: {len(result.cloud.kept)} transactions, "
-        f"{told['copies']} copies{again}, {others} others",
+        f"{told['copies']} copies{again}, {others} others (what stands around tickets)",
         f"flash     {result.flash_bytes} bytes written by the spool{kernel}, {told['flash_ratio']} a captured byte",
         f"wire      {result.up_bytes} bytes up, TLS included, {told['wire_ratio']} a captured byte; "
         f"{result.down_bytes} bytes down",
         f"latency   p50 {told['latency_p50_ms']} ms, p99 {told['latency_p99_ms']} ms, "
         f"from {begin} to its arrival in the cloud, "
-        f"of the {told['latency_calm_tickets']} tickets outside cut, kill and recovery; "
+        f"of the {told['latency_calm_tickets']} tickets on lines outside cut, kill and recovery; "
         f"worst of all {told['latency_worst_ms']} ms",
+        *([f"ledger    the Commander's closed day by fleetctl ledger: {result.ledger.says}"] if result.ledger else []),
     ]
 
 

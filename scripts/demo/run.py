@@ -1,10 +1,13 @@
 """The minute itself: set up, sell, cut, kill, drain, compare. Shell."""
 
 import asyncio
+import signal
 import time
 from collections.abc import Awaitable, Callable
 
-from scripts.demo import acts, cloud
+from routerd.errors import PermanentError
+from scripts.demo import acts, cloud, ledger
+from scripts.demo import place as places
 from scripts.demo.compare import compare
 from scripts.demo.place import DEVICE, Place, configuration, free_port
 from scripts.demo.plan import Plan
@@ -16,6 +19,7 @@ from scripts.demo.wan import Wan
 from scripts.demo.watch import Watch, all_up, drained
 
 READY_S = 30.0  # Python, TLS keys and a ring on a machine busy with other things
+ARRIVE_S = 25.0  # a link waits at most ten before its first poll; a file settles in one
 DRAIN_S = 40.0  # what an outage left is through in one; a routerd that never gets there is the finding
 RESPAWN_S = 1.0  # procd's patience before it starts a dead daemon again
 DRAW_S = 0.5
@@ -33,6 +37,7 @@ class Demo:
         self._fleetd = Child("fleetd", place.log("fleetd"), *serve)
         self._routerd = Child("routerd", place.log("routerd"), "routerd.daemon", "--config", str(place.config))
         self._pos = Child("the POS", place.log("pos"), *self._act.words, ends=plan.tlog is not None)
+        self._site = Child("the site", place.log("site"), *self._act.site) if self._act.site else None
         self._phase = "setting up"
         self._events: list[str] = []
         self._began_s = self._sold_from_s = time.monotonic()
@@ -68,9 +73,13 @@ class Demo:
 
     async def end(self) -> None:
         """Nothing of the demo goes on after this."""
-        for child in (self._pos, self._routerd, self._fleetd):
+        for child in self._children:
             await child.kill()
         self._wan.cut()
+
+    @property
+    def _children(self) -> list[Child]:
+        return [self._pos, *([self._site] if self._site else []), self._routerd, self._fleetd]
 
     async def _set_up(self) -> None:
         place = self._place
@@ -82,13 +91,19 @@ class Demo:
         await self._wan.restore()
         place.config.write_text(configuration(place, self._wan.port, self._act.sections, self._act.ring_mb))
         await self._pos.start()
+        if self._site:
+            places.write_login(place.login, places.SITE)
+            await self._site.start()
         await self._routerd.start()
+        if self._site:
+            await self._site.said("serves https", READY_S)
         await self._up()
         self._listening = True
 
     async def _up(self) -> None:
         """routerd answers and has every line."""
-        await self._watch.until("routerd with all its sources up", all_up, READY_S)
+        lines = self._act.lines
+        await self._watch.until("routerd with all its lines up", lambda status: all_up(status, lines), READY_S)
         self._device_from = self._routerd.device_bytes()  # making the ring, once in a router's life, is not part of it
 
     async def _sell(self) -> None:
@@ -108,6 +123,20 @@ class Demo:
         self._phase = "last tickets"
         await self._act.finish(self._pos)
         self._happened("the POS has closed its lines")
+        if self._site:
+            await self._close_day(self._site)
+
+    async def _close_day(self, site: Child) -> None:
+        """The Commander is asked once a minute, so its last minute is fetched as support would."""
+        site.tell(signal.SIGUSR1)
+        await site.said("the day is closed", READY_S)
+        closed = self._act.closed()[-1]
+        self._happened(f"the Commander has closed its day, {closed.file_name}: {closed.sales_cents / 100:.2f} sold")
+        try:
+            await self._watch.act("backfill", source=closed.source, first=closed.day, last=closed.day)
+        except PermanentError as exc:
+            raise DemoError(f"routerd does not take the backfill of {closed.day}: {exc}") from exc
+        self._happened(f"routerctl backfill asks {closed.source} for {closed.day}")
 
     async def _at(self, at_s: float, act: Callable[[], Awaitable[None]]) -> None:
         await asyncio.sleep(max(0.0, self._sold_from_s + at_s - time.monotonic()))
@@ -146,7 +175,7 @@ class Demo:
     async def _guard(self) -> None:
         """A child that ends uncalled ends the demo."""
         while True:
-            for child in (self._fleetd, self._routerd, self._pos):
+            for child in self._children:
                 child.check()
             if not (self._cut or self._dead):
                 self._watch.calm()
@@ -155,19 +184,36 @@ class Demo:
     async def _drain(self) -> None:
         self._phase = "draining"
         began_s = time.monotonic()
-        await self._watch.until("an empty spool", drained, DRAIN_S)
+        if self._site:
+            await self._arrive(began_s)
+        lines = self._act.lines
+        await self._watch.until("an empty spool", lambda status: drained(status, lines), DRAIN_S)
         self._listening = False
         self._happened(f"nothing waits any more, {time.monotonic() - began_s:.1f} s later")
+
+    async def _arrive(self, began_s: float) -> None:
+        """A file must stand still before it is read, and a day is judged when it is whole: look until all is there, or
+        no longer to be expected; the comparison says what is missing."""
+        data, closed = self._place.cloud, self._act.closed()
+        while time.monotonic() < began_s + ARRIVE_S:
+            kept, days = await asyncio.gather(cloud.transactions(data), cloud.days(data, DEVICE))
+            verdict = ledger.judge(closed, days)
+            if verdict.is_complete and not compare(self._act.truth(), kept).missing:
+                self._happened(f"fleetctl ledger: {verdict.says}; every file is there, too")
+                return
+            await asyncio.sleep(DRAW_S)
 
     async def _stop(self) -> None:
         self._watch.end()
         self._device_bytes += self._routerd.device_bytes() - self._device_from
         await self._routerd.stop()
+        if self._site:
+            await self._site.stop()
         await self._fleetd.stop()
 
     async def _compare(self) -> Result:
         found = await cloud.ask(self._place.cloud, DEVICE)
-        truth = self._act.truth()
+        truth, closed = self._act.truth(), self._act.closed()
         return Result(
             plan=self._plan,
             sources=self._act.sources,
@@ -175,6 +221,8 @@ class Demo:
             cloud=found,
             verdict=compare(truth, found.kept),
             doubts=self._act.doubts(found),
+            lines=self._act.lines,
+            ledger=ledger.judge(closed, found.days) if self._site else None,
             windows=self._watch.windows,
             events=self._events,
             resent=self._act.resent(),

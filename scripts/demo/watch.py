@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -52,6 +52,10 @@ class Watch:
         if run == self._run:
             self.status = answer
             self._last = answer or self._last
+
+    async def act(self, name: str, **details: Any) -> Any:
+        """What routerctl would ask for. Raises PermanentError when routerd refuses, or is away."""
+        return await asyncio.to_thread(ask, self._socket, name, **details)
 
     async def until(self, what: str, condition: Callable[[Status], bool], within_s: float) -> Status:
         """The first status that meets `condition`. Raises DemoError when none does in time."""
@@ -117,13 +121,13 @@ class Watch:
         return self._flash_bytes + (self._last["spool"]["flash_bytes"] if self._last else 0)
 
 
-def all_up(status: Status) -> bool:
-    return all(row["state"] == "up" for row in status["sources"])
+def all_up(status: Status, lines: Collection[str]) -> bool:
+    return all(row["state"] == "up" for row in status["sources"] if row["name"] in lines)
 
 
-def drained(status: Status) -> bool:
-    """Every line is gone, so everything is read; and nothing waits."""
-    quiet = not any(row["state"] == "up" for row in status["sources"])
+def drained(status: Status, lines: Collection[str]) -> bool:
+    """Every line is gone, so everything is read that does not stay at the POS; and nothing waits."""
+    quiet = not any(row["state"] == "up" for row in status["sources"] if row["name"] in lines)
     return quiet and not status["sum"]["queued"] and not status["spool"]["in_flight"]
 
 

@@ -15,11 +15,13 @@ import pytest
 
 from scripts.demo.cloud import Cloud
 from scripts.demo.compare import Kept, Verdict, compare, percentile, undisturbed, waits
+from scripts.demo.ledger import Verdict as Days
+from scripts.demo.ledger import judge
 from scripts.demo.place import free_port
 from scripts.demo.plan import COME_BACK_S, CUT_SHARES, KILL_SHARES, draw
 from scripts.demo.recording import read
 from scripts.demo.report import Result, document, summary
-from scripts.demo.truth import Sold, Truth
+from scripts.demo.truth import Closed, Sold, Truth
 from scripts.demo.view import Picture, Row, lines
 from scripts.demo.wan import Wan
 from tests.samples import SAMPLES
@@ -60,8 +62,13 @@ def test_every_ticket_survives_a_cut_line_and_a_killed_daemon() -> None:
     assert told["latency_p50_ms"] <= told["latency_p99_ms"] <= told["latency_worst_ms"]
     assert 0 < told["flash_ratio"] < 1
     assert 0 < told["wire_ratio"] < 1
+    assert told["ledger"] == {"status": "complete", "difference": "0.00"}
     for happened in ("the WAN is cut", "the WAN is back", "is killed with SIGKILL", "reads every line again"):
         assert happened in said
+    assert "the Commander has closed its day" in said
+    for name in ("serial-1", "xml-tcp-2", "text-tcp-3", "stx-tcp-4", "commander-5", "passport-6"):
+        shown = next(line.split() for line in said.splitlines() if line.startswith(f"  {name} "))
+        assert int(shown[1]) == int(shown[2]) > 5, f"{name} sold {shown[1]}, in the cloud are {shown[2]}"
 
 
 @pytest.mark.timeout(180)
@@ -71,6 +78,7 @@ def test_a_recorded_journal_arrives_byte_for_byte_with_its_109_tickets() -> None
     assert told["sold"] == told["in_cloud"] == 109
     assert told["missing"] == told["doubled"] == told["copies"] == 0
     assert told["captured_bytes"] == REGISTER.stat().st_size
+    assert told["ledger"] is None
 
 
 def test_a_recording_that_is_not_there_is_refused_at_once(tmp_path: Path) -> None:
@@ -111,6 +119,25 @@ def test_records_without_a_name_count_by_their_content() -> None:
     assert compare(nameless, [there, there]).holds
     assert len(compare(nameless, [there]).missing) == 1
     assert len(compare(nameless, [there, there, there]).doubled) == 1
+
+
+def test_what_the_pos_does_not_name_counts_by_its_content_whatever_the_cloud_calls_it() -> None:
+    nameless = replace(sold(1), identity=None)
+    assert compare([nameless], [replace(kept(1), identity="transset:0042//digest")]).holds
+    assert compare([nameless], [replace(kept(2), identity="transset:0042//digest")]).missing
+
+
+def test_what_stands_in_an_open_period_may_be_there_once_and_may_be_missing() -> None:
+    truth = [*THREE, sold(4, due=False)]
+    assert compare(truth, [kept(1), kept(2), kept(3)]).holds
+    assert compare(truth, [kept(n) for n in (1, 2, 3, 4)]).holds
+    assert compare(truth, [kept(n) for n in (1, 2, 3, 4, 4)]).doubled == ["till text:0042/01/4"]
+
+
+@pytest.mark.parametrize("in_file", [True, False])
+def test_white_space_around_a_record_is_a_difference_only_outside_of_files(in_file: bool) -> None:
+    assert compare([sold(1, in_file=in_file)], [kept(1, b"\n\t\tticket 1")]).holds is in_file
+    assert compare([sold(1, in_file=in_file)], [kept(1, b"ticket  1")]).altered
 
 
 @pytest.mark.parametrize(
@@ -157,6 +184,8 @@ def result(verdict: Verdict, **cloud: Any) -> Result:
         up_bytes=0,
         down_bytes=0,
         seconds=60.0,
+        lines=frozenset(["till"]),
+        ledger=None,
     )
 
 
@@ -176,11 +205,80 @@ def test_a_perfect_run_is_ok() -> None:
         result(Verdict(), invalid=1),
         replace(result(Verdict()), truth=[]),
         replace(result(Verdict()), doubts=["the bytes differ"]),
+        replace(result(Verdict()), ledger=Days("short", 100, 99, 1)),
+        replace(result(Verdict()), ledger=Days("complete", 100, 101, 1)),
     ],
 )
 def test_any_fault_makes_the_demo_fail_and_is_told(faulty: Result) -> None:
     assert document(faulty)["ok"] is False
     assert "FAILED:" in summary(faulty)
+
+
+def test_the_latency_is_that_of_lines_and_not_of_documents_that_wait_to_be_asked_for() -> None:
+    read = replace(sold(2), source="site")
+    run = replace(
+        result(Verdict(), kept=[kept(1, received_ms=1300), kept(2, received_ms=60_000)]), truth=[sold(1), read]
+    )
+    run = replace(run, cloud=replace(run.cloud, kept=[run.cloud.kept[0], replace(run.cloud.kept[1], source="site")]))
+    assert (document(run)["latency_worst_ms"], document(run)["in_cloud"]) == (300, 2)
+    assert document(replace(run, lines=frozenset(["site"])))["latency_worst_ms"] == 58_000
+
+
+DAY = Closed("site", "2026-11-22.311", 186_088)
+
+
+def day(status: str = "complete", cents: int = 186_088, **more: str) -> dict[str, Any]:
+    row = {"source": "site", "business_day": "2026-11-22", "period": "daily:311", "status": status}
+    return {**row, "ledger_cents": cents, **more}
+
+
+@pytest.mark.parametrize(
+    ("days", "status", "difference_cents"),
+    [
+        ([day()], "complete", 0),
+        ([day(source="till", status="open", cents=1), day()], "complete", 0),
+        ([day("short", 186_087)], "short", -1),
+        ([day(cents=186_089)], "complete", 1),  # the ledger agrees with itself, but not with the truth
+        ([], "absent", -186_088),
+        ([day(period="shift:311")], "absent", -186_088),
+        ([day(source="till")], "absent", -186_088),
+    ],
+)
+def test_a_closed_day_is_judged_by_its_own_row_against_the_truth(
+    days: list[dict[str, Any]], status: str, difference_cents: int
+) -> None:
+    found = judge([DAY], days)
+    assert (found.status, found.difference_cents) == (status, difference_cents)
+    assert found.is_complete is (status == "complete" and difference_cents == 0)
+
+
+def test_a_store_that_closed_no_day_has_proven_nothing() -> None:
+    assert not judge([], [day()]).is_complete
+    assert judge([DAY, replace(DAY, file_name="2026-11-23.312")], [day()]).status == "absent"
+
+
+def test_what_is_written_behind_the_close_belongs_to_a_period_that_is_still_open(tmp_path: Path) -> None:
+    ticket: dict[str, Any] = {
+        "type": "ticket",
+        "source": "site",
+        "sha256": "0",
+        "bytes": 1,
+        "sold": True,
+        "kind": "sale",
+    }
+    ticket |= {"masked_expected": False, "wall_ms": 1}
+    close = {"type": "period", "source": "site", "filename": "2026-11-22.311", "sales_cents": 186_088}
+    lines = [{**ticket, "identity": "1"}, close, {**ticket, "identity": "2"}]
+    lines.append({**ticket, "identity": "3", "source": "files", "file": "PJR1.xml"})
+    path = tmp_path / "truth.jsonl"
+    path.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    truth = Truth(path)
+    truth.read()
+    assert [(one.identity, one.due, one.in_file) for one in truth.records] == [
+        *(("1", True, False), ("2", False, False)),
+        ("3", True, True),
+    ]
+    assert truth.closed == [DAY]
 
 
 def test_a_seed_makes_one_plan_with_room_to_recover() -> None:

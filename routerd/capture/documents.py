@@ -16,7 +16,7 @@ from routerd.conditions import Conditions
 from routerd.errors import TransientError
 from routerd.model import DOCUMENT, Draft, PullLink, Source, Stamp
 
-_RETRY = Backoff(base_s=5.0, ceiling_s=300.0)  # the POS keeps its documents: there is no hurry to knock again
+_RETRY = Backoff(base_s=5.0, ceiling_s=60.0)  # the POS keeps its documents, but a technician at it waits
 
 
 class DocumentStore(Protocol):

@@ -23,6 +23,11 @@ class SigningKey:
         self.public, self._secret = bindings.crypto_sign_seed_keypair(seed)
         self.id = key_id(self.public)
 
+    @property
+    def seed(self) -> bytes:
+        """What to write into a file that only we can read."""
+        return self._secret[:SEED_BYTES]  # libsodium's secret key is seed and public key
+
     def sign(self, message: bytes) -> bytes:
         """The 64-byte signature."""
         return bindings.crypto_sign(message, self._secret)[:SIGNATURE_BYTES]

@@ -172,7 +172,13 @@ def bundle_values(bundle: Bundle) -> dict[str, Any]:
 
 def read_bundle(data: bytes) -> Bundle:
     """Raises CorruptError `trust.malformed`."""
-    return _bundle(fields.read(data, "trust", 2 * MAX_TRUST_BYTES))
+    return bundle_of(fields.read(data, "trust", 2 * MAX_TRUST_BYTES))
+
+
+def bundle_of(document: Fields) -> Bundle:
+    """A bundle from a JSON object within another document. Raises CorruptError `<document>.malformed`."""
+    signatures = tuple((row.word("kid", _KID), row.blob("sig", 64)) for row in document.tables("sigs", _MAX_KEYS))
+    return Bundle(document.blob("payload"), signatures)
 
 
 def pack_chain(bundles: Iterable[Bundle]) -> bytes:
@@ -183,7 +189,7 @@ def pack_chain(bundles: Iterable[Bundle]) -> bytes:
 def read_chain(data: bytes) -> list[Bundle]:
     """Raises CorruptError `trust.malformed`."""
     document = fields.read(data, "trust", MAX_CHAIN_BYTES)
-    return [_bundle(Fields(row, "trust")) for row in document.rows("bundles", MAX_CHAIN)]
+    return [bundle_of(Fields(row, "trust")) for row in document.rows("bundles", MAX_CHAIN)]
 
 
 def successor(held: Trust, bundle: Bundle) -> Trust:
@@ -211,11 +217,6 @@ def _signers(roots: Mapping[str, bytes], bundle: Bundle) -> int:
     message = trust_message(bundle.payload)
     signed = [(roots[kid], signature) for kid, signature in bundle.signatures if kid in roots]
     return len({public for public, signature in signed if ed25519.verify(public, message, signature)})
-
-
-def _bundle(document: Fields) -> Bundle:
-    signatures = tuple((row.word("kid", _KID), row.blob("sig", 64)) for row in document.tables("sigs", _MAX_KEYS))
-    return Bundle(document.blob("payload"), signatures)
 
 
 def _key(kid: str, public: bytes) -> dict[str, Any]:

@@ -105,6 +105,8 @@ def test_any_other_byte_of_body_method_authority_or_path_is_refused() -> None:
         changed = bytes([*BODY[:at], BODY[at] ^ 1, *BODY[at + 1 :]])
         assert refusal(TARGET, HEADERS, changed) == "digest.mismatch"
     assert refusal(TARGET, HEADERS, BODY + b" ") == "digest.mismatch"
+    other = signing.content_digest(b"{}")
+    assert refusal(TARGET, HEADERS | {"Content-Digest": other}, b"{}") == "signature.bad"
     for method in ("PUT", "post", "POST ", "POS"):
         assert refusal(Target(method, TARGET.authority, TARGET.path), HEADERS, BODY) == "signature.bad"
     for field in ("authority", "path"):

@@ -52,6 +52,14 @@ bench: $(READY) ## measure speed, latency, flash, wire and memory beside bounds 
 crash: $(READY) ## cut the power of the spool at every kind of moment (CUTS=n, EXT4=n on a real ext4; SEED=n repeats one)
 	@$(BIN)/python -m scripts.faults cut $(if $(SEED),--seed $(SEED),--count $(or $(CUTS),1000) --ext4 $(or $(EXT4),100))
 
+.PHONY: soak
+soak: $(READY) ## run both daemons under mixed faults: all arrives once, nothing grows (MINUTES=n, 10 unless told)
+	@$(BIN)/python -m scripts.faults soak --minutes $(or $(MINUTES),10)
+
+.PHONY: fuzz
+fuzz: $(READY) ## feed strange bytes to everything that reads bytes from outside (SECONDS=n, 60 unless told)
+	@$(BIN)/python -m scripts.faults fuzz --seconds $(or $(SECONDS),60)
+
 .PHONY: dictionaries
 dictionaries: $(READY) ## train the shipped compression dictionaries from generated t-logs
 	@$(BIN)/python -m scripts.dictionaries

@@ -86,7 +86,8 @@ def _last_close(db: sqlite3.Connection, device_no: int, source: str) -> str:
 
 
 def _one_account(found: Iterable[Day]) -> list[Day]:
-    """Of a store's day the account that can prove most: daily periods, then shifts, then what only tickets say."""
+    """Of a store's day the account that can prove most: daily periods, then shifts, then what one of them will close,
+    then what only tickets say."""
     best: dict[tuple[str, str], int] = {}
     ranked = [(one, _rank(one)) for one in found]
     for one, rank in ranked:
@@ -97,7 +98,7 @@ def _one_account(found: Iterable[Day]) -> list[Day]:
 
 def _rank(one: Day) -> int:
     kind = one.verdict.period.partition(":")[0].partition("/")[0]
-    return {"daily": 0, "shift": 1}.get(kind, 2)
+    return {"daily": 0, "shift": 1}.get(kind, 2 if one.verdict.status == OPEN else 3)
 
 
 def _with_unread(reasons: tuple[str, ...], unread: int) -> tuple[str, ...]:

@@ -167,18 +167,16 @@ def test_what_the_next_reading_of_the_xml_may_bring_is_not_missed_yet(
     """The journal is there at once, the XML when it is polled; and it began before the journal was plugged in."""
     register = printed(101)
     late, early = register[-20:], register[:15]
-    newest = max(one.closed for one in sold() if one not in late and one.closed < late[0].closed)
-    made = drafts(
-        period(
-            SHOP.shop, transset(SHOP), [one for one in sold() if one.closed <= newest], opened=SHOP.start, closed=None
-        ).data
-    )
+    begun = [one for one in sold() if one.closed < late[0].closed]
+    made = drafts(period(SHOP.shop, transset(SHOP), begun, opened=SHOP.start, closed=None).data)
     before = document("daily/2026-07-13.310", [])
     house = deliver(journal(101, without=early), xml=[*segments(made), segment(len(made) + 1, [before], COMMANDER)])
     code, [row] = asked(house, capsys, "witness")
     assert (code, row["only_journal"], row["only_book"]) == (0, [], [])
     waiting = [one.number for one in (*early, *late) if one.kind not in ("suspended", "void")]
     assert sorted(row["beyond"]) == sorted(waiting)
+    days = asked(house, capsys, "ledger", "--from", "2026-07-14")[1]["days"]
+    assert [(one["business_day"], one["status"]) for one in days] == [("2026-07-14", "open")], "it will be closed"
 
 
 def test_a_registers_clock_is_known_beside_the_xml(deliver: Callable[..., House], capsys: Out) -> None:

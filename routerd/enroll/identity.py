@@ -170,7 +170,6 @@ class IdentityFiles:
         if identity.previous is not None:
             self._write_key(f"{_BUILDING}/{_PREVIOUS}", identity.previous.seed)
         self._write_record(_BUILDING, identity)
-        self._disk.sync_names(".")
 
     def _move_in(self) -> None:
         self._disk.rename(_BUILDING, _HOME)
@@ -190,11 +189,11 @@ class IdentityFiles:
             self._disk.remove(_BUILDING)
 
     def _set_aside(self, reason: str) -> str:
+        """Durable with the next move in: until then a cut puts it back, and it is set aside again."""
         taken = set(self._disk.names("."))
         tries = (f"{_HOME}.{reason}-{number}" for number in range(1, len(taken) + 2))
         aside = next(name for name in tries if name not in taken)
         self._disk.rename(_HOME, aside)
-        self._disk.sync_names(".")
         return aside
 
     def _must_read(self, box: Hardware) -> Identity:

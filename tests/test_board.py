@@ -93,6 +93,12 @@ def test_limits_grow_with_ram_and_unknown_ram_counts_as_little(folder: Path) -> 
     assert rings == [16, 16, 24, 24, 64, 64]
 
 
+def test_what_a_file_says_of_limits_counts_before_its_table_by_ram(folder: Path) -> None:
+    write(folder, "a/one/board.toml", "[limits]\nring_mb = 8\n[ram.any]\nupto_mb = 9999\nring_mb = 99\nbatch_kb = 64")
+    limits = board.load(folder, "a/one", 256).limits
+    assert (limits.ring_mb, limits.batch_kb, limits.hot_limit_kb) == (8, 64, 1024)
+
+
 def test_the_middle_class_is_what_the_configuration_defaults_to() -> None:
     limits = board.load(DATA, "generic/default", 512).limits
     assert (limits.ring_mb, limits.hot_limit_kb) == (SpoolConfig().ring_mb, SpoolConfig().hot_limit_kb)
@@ -226,6 +232,8 @@ TABLES = st.recursive(st.dictionaries(NAMES, st.integers(0, 9), max_size=3), lam
 def test_the_last_file_that_speaks_of_a_key_wins(tables: list[dict[str, object]]) -> None:
     layers = [Layer(str(number), table) for number, table in enumerate(tables)]
     merged = merge(layers)
+    paths = set(merged.leaves)
+    assert not any(path[:depth] in paths for path in paths for depth in range(1, len(path)))
     for layer in layers[-1:]:
         for key, value in schema.walk(layer.table):
             assert merged.get(*key.split(".")) == value

@@ -60,7 +60,7 @@ def of_change(change: Change, view: View, offered: Collection[str]) -> Alarm | N
 
 
 def describe(device: Device, verdict: Verdict) -> str:
-    """`Verifone … at 192.168.31.11 (0.80: default address 192.168.31.11 (+0.50), …)`."""
+    """`Verifone … at 192.168.31.11 (0.80: address 192.168.31.11 (+0.50), …)`."""
     place = f"at {device.place}" if device.place else f"({device.key})"
     return f"{verdict.name} {place} ({verdict.score:.2f}: {', '.join(verdict.evidence) or 'no evidence'})"
 

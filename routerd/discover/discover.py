@@ -118,8 +118,16 @@ class Discover:
         await self._load()
         async with asyncio.TaskGroup() as group:
             for name, edge in self._edges.items():
-                group.create_task(edge.run(self.take), name=f"discover.{name}")
+                group.create_task(self._watch(name, edge), name=f"discover.{name}")
             group.create_task(self._keep(), name="discover.keep")
+
+    async def _watch(self, name: str, edge: Edge) -> None:
+        """An edge that the system refuses (a jail, a kernel without it) leaves the others watching."""
+        try:
+            await edge.run(self.take)
+        except OSError as exc:
+            told = f"cannot watch ({exc.strerror or exc}): what only {name} shows is not seen; give routerd the right"
+            self._conditions.raise_("discover.blind", name, told)
 
     async def _load(self) -> None:
         try:

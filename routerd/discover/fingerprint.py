@@ -33,7 +33,7 @@ _CONFIDENCES = ("high", "medium", "low")
 _PREFIX_DIGITS = (9, 7, 6)  # MA-S, MA-M, MA-L: the longest registration owns the address
 _KINDS_SEEN_AS = {
     OUI: "MAC registered to {what}",
-    ADDRESS: "default address {what}",
+    ADDRESS: "address {what}",
     HOSTNAME: "host name {what}",
     MDNS: "announces {what}",
     OPT60: "DHCP vendor class {what}",

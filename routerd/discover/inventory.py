@@ -25,6 +25,7 @@ MAX_DEVICES = 256  # a full /24; 50 KB on flash
 MAX_ALIASES = 4
 MAX_HINTS_PER_KIND = 4  # names that change for ever may not grow the file for ever
 FRESH_S = 90.0  # twice the kernel's longest reachable time (net.ipv4.neigh.*.base_reachable_time_ms 30 s, times 1.5)
+QUIET_S = 3600.0  # an address that no longer answers while another does was left: nobody asked it, so nothing failed
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,9 +176,10 @@ class Inventory:
     def _is_move(self, device: Device, seen: Sighting, now: Moment) -> bool:
         presence = self.presence.get(device.key)
         is_silent = presence is not None and device.place in presence.silent_s
-        if seen.place in device.aliases:
-            return device.place == "" or (is_silent and seen.strength >= ALIVE)
         alive_s = presence.alive_s.get(device.place) if presence else None
+        if seen.place in device.aliases:
+            is_quiet = is_silent or alive_s is None or now.mono_s - alive_s >= QUIET_S
+            return device.place == "" or (is_quiet and seen.strength == ALIVE)
         answers = alive_s is not None and now.mono_s - alive_s < FRESH_S and not is_silent
         has_many = len(device.aliases) >= MAX_ALIASES  # a router that answers for others: it is no mover
         return seen.strength == ASSIGNED or is_silent or not (answers or has_many)

@@ -2,15 +2,12 @@
 
 import asyncio
 import errno
-import logging
 import socket
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from routerd.discover import netlink, uevent
 from routerd.discover.evidence import Sighting
 from routerd.discover.netlink import NetLink
-
-log = logging.getLogger("routerd.discover")
 
 # The kernel tells each ageing of each entry: ten busy devices are twenty messages a minute. What comes during the hold
 # waits in the socket (a quarter of a megabyte, hundreds of messages), so a busy LAN costs four wake-ups a minute.

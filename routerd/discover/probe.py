@@ -118,6 +118,8 @@ def _refusals(
         found += _refuse_device(verdict, profile)
     if not _is_inside(request.host, now.networks):
         found.append(f"{request.host} is not inside an approved interface's network")
+    if not now.wall_ms:
+        found.append("the clock is not set, so nobody can tell what was asked within the last 24 hours")
     if now.is_backfilling:
         found.append("a backfill is running")
     if is_busy(now.policy.busy_hours, now.minute_of_day):
@@ -140,9 +142,7 @@ def _refuse_again(host: str, port: int, now: Circumstances) -> str:
     before = now.probed.get(f"{host}:{port}")
     if before is None:
         return ""
-    if not now.wall_ms or not before <= now.wall_ms - REPEAT_MS:
-        return "asked within the last 24 hours, or the clock is not set"
-    return ""
+    return "" if before <= now.wall_ms - REPEAT_MS else "asked within the last 24 hours"
 
 
 def is_busy(hours: str, minute_of_day: int | None) -> bool:

@@ -1,7 +1,6 @@
 """What is plugged into USB: serial adapters by pyserial's list, everything else by the kernel's tree. Opens no port."""
 
 import asyncio
-import logging
 import os
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
@@ -9,8 +8,6 @@ from pathlib import Path
 
 from routerd.discover import kernel
 from routerd.discover.evidence import ALIVE, GONE, MODEL, USB, Sighting, hints
-
-log = logging.getLogger("routerd.discover")
 
 _HUB_CLASS = "09"  # USB 2.0, 11.23.1: bDeviceClass of hubs, root hubs too
 _SERIAL_NODES = ("ttyUSB", "ttyACM")
@@ -41,7 +38,7 @@ class UsbTree:
         self._last: list[UsbDevice] = []
 
     async def run(self, report: kernel.Report) -> None:
-        """Report until cancelled; without the kernel's events (a jail) only what is there at the start."""
+        """Report until cancelled. OSError when the kernel's events are refused: what is there was reported then."""
 
         async def look() -> None:
             found = await asyncio.to_thread(self.devices)
@@ -50,10 +47,7 @@ class UsbTree:
                 report(news)
 
         await look()
-        try:
-            await kernel.plugged(look, self._settle)
-        except OSError as exc:
-            log.warning("USB devices that are plugged in later are not seen: %s", exc.strerror)
+        await kernel.plugged(look, self._settle)
 
     def devices(self) -> list[UsbDevice]:
         """Everything but hubs, each serial port once. Blocks."""

@@ -40,7 +40,7 @@ evidence = st.lists(st.sampled_from(SAMPLES), max_size=12)
 def test_the_commander_is_known_by_its_address_and_its_maker() -> None:
     verdict = classify([Evidence("oui", "00:0b:4f:01:02:03"), Evidence("address", "192.168.31.11")], RULES)
     assert (verdict.class_id, verdict.kind, verdict.score) == ("verifone-commander", "site_controller", 0.8)
-    assert "default address 192.168.31.11 (+0.50)" in verdict.evidence
+    assert "address 192.168.31.11 (+0.50)" in verdict.evidence
     assert "MAC registered to Verifone, Inc. (+0.30)" in verdict.evidence
 
 
@@ -94,6 +94,15 @@ def test_more_evidence_never_takes_support_from_a_class(seen: list[Evidence], mo
         assert after.support([candidate.class_id]) >= candidate.score
     assert after.score >= before.score
     assert after.is_known >= before.is_known
+
+
+def test_saying_the_same_thing_twice_is_no_second_evidence() -> None:
+    assert not classify([Evidence("mdns", "_ipp._tcp"), Evidence("mdns", "_printer._tcp")], RULES).is_known
+
+
+def test_all_evidence_together_stays_below_certainty() -> None:
+    seen = [Evidence("oui", "00:0b:4f:01:02:03"), Evidence("address", "192.168.31.11")]
+    assert classify([*seen, Evidence("banner", "/JournalBrowser")], RULES).score == 0.99
 
 
 @given(evidence)

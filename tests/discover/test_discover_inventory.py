@@ -74,6 +74,14 @@ def test_a_second_address_of_one_card_is_no_move_while_the_first_answers() -> No
     assert inventory.devices[POS].place == HOME
 
 
+def test_an_address_that_nobody_asks_was_left_when_only_the_other_answers_for_an_hour() -> None:
+    inventory = Inventory()
+    inventory.observe([see()], at(0))
+    told = [kinds(inventory, second, see(AWAY), see(HOME, HINTED)) for second in range(30, 7200, 30)]
+    assert [each for each in told if each] == [[(LEARNED, "")], [(MOVED, HOME)]]
+    assert inventory.devices[POS].place == AWAY
+
+
 def test_an_address_given_by_the_dhcp_server_is_a_move_at_once() -> None:
     inventory = Inventory()
     inventory.observe([see()], at(0))
@@ -84,7 +92,7 @@ def test_an_address_given_by_the_dhcp_server_is_a_move_at_once() -> None:
 def test_two_leases_of_one_card_do_not_make_it_move_to_and_fro() -> None:
     inventory = Inventory()
     leases = (see(HOME, ASSIGNED), see(AWAY, ASSIGNED))
-    inventory.observe(leases, at(0))
+    assert [kind for kind, _ in kinds(inventory, 0, *leases)] == [NEW, LEARNED]
     place = inventory.devices[POS].place
     for second in range(1, 9):
         assert kinds(inventory, second, *leases) == []

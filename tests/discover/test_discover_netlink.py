@@ -85,6 +85,8 @@ def test_several_messages_in_one_datagram_are_all_read() -> None:
     data = b"".join(message(28, neighbour_body(f"10.0.0.{n}", MAC, STALE)) for n in (1, 2, 3)) + message(3, bytes(4))
     kinds = [kind for kind, _ in netlink.messages(data)]
     assert kinds == [28, 28, 28, netlink.DONE]
+    odd = message(28, b"odd") + message(netlink.DONE, b"")  # each begins on a multiple of four
+    assert list(netlink.messages(odd)) == [(28, b"odd"), (netlink.DONE, b"")]
 
 
 @given(st.binary(max_size=200), st.integers(0, 200))

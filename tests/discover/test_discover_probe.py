@@ -82,6 +82,7 @@ def test_a_plan_lists_exactly_what_would_be_sent() -> None:
         (planned(now=replace(ALLOWED, networks=())), "not inside"),
         (planned(now=replace(ALLOWED, networks=("10.0.0.0/8",))), "not inside"),
         (planned(now=replace(ALLOWED, is_backfilling=True)), "backfill"),
+        (planned(now=replace(ALLOWED, wall_ms=0)), "clock is not set"),
         (planned(now=replace(ALLOWED, minute_of_day=8 * 60)), "busy"),
         (planned(now=replace(ALLOWED, minute_of_day=None)), "busy"),
         (planned(seen=verdict(("verifone-commander", "site_controller", 0.29))), "too little"),
@@ -99,9 +100,18 @@ def test_each_limit_alone_refuses_the_whole_request(refused: Plan, why: str) -> 
     assert why in refused.refusals[0]
 
 
-@given(st.integers(-5, 70000))
+FORBIDDEN = {*range(9100, 9108), 515, 10001, 5015, 5016, 9600, 10009, 12345}
+PORTS = st.integers(-5, 70000) | st.sampled_from(sorted(FORBIDDEN | {port + 1 for port in FORBIDDEN}))
+
+
+def test_the_never_list_is_the_one_that_was_agreed() -> None:
+    assert set(NEVER) == FORBIDDEN
+    assert all(NEVER.values())
+
+
+@given(PORTS)
 def test_ports_on_the_never_list_are_refused_whatever_the_profile_says(port: int) -> None:
-    forbidden = port in {*range(9100, 9108), 515, 10001, 5015, 5016, 9600, 10009, 12345} or not 0 < port < 65536
+    forbidden = port in FORBIDDEN or not 0 < port < 65536
     found = planned(profile=replace(PROFILE, probes=(ProbePort(port, "connect-only"),)))
     assert bool(found.steps) is not forbidden
     assert bool(refuse_port(port)) is forbidden
@@ -126,7 +136,6 @@ def test_a_host_and_port_is_asked_once_a_day() -> None:
     for before_ms, asked in ((1, False), (REPEAT_MS - 1, False), (REPEAT_MS, True), (-1, False)):
         found = planned(now=replace(ALLOWED, probed={key: ALLOWED.wall_ms - before_ms}))
         assert bool(found.steps) is asked
-    assert not planned(now=replace(ALLOWED, probed={key: 1}, wall_ms=0)).steps
 
 
 def test_connections_are_two_seconds_apart_over_the_whole_daemon() -> None:

@@ -1,125 +1,18 @@
 """The room: what a router says two minutes after it was plugged into an unknown store, and in the years after."""
 
-import asyncio
-import csv
-import io
-import json
-import tomllib
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from routerd.board import board
-from routerd.board.mnsp import ApprovalPolicy, Mnsp, ProbePolicy, Zone
-from routerd.conditions import Conditions
-from routerd.discover.discover import LEARNING_S, Discover, Knowledge, Site
-from routerd.discover.evidence import ALIVE, ASSIGNED, GONE, HINTED, Evidence, Sighting
-from routerd.discover.export import as_csv
-from routerd.discover.fingerprint import rules_from
-from routerd.discover.inventoryfile import InventoryFile
+from routerd.board.mnsp import ApprovalPolicy, Zone
+from routerd.discover.discover import LEARNING_S
+from routerd.discover.evidence import ASSIGNED, GONE, HINTED, Evidence, Sighting
 from routerd.discover.kernel import Report
 from routerd.discover.netlink import NetLink
-from routerd.discover.probe import Request
-from routerd.discover.prober import AuditRow
-from routerd.discover.proposal import APPROVED, IGNORED, profiles_from
+from routerd.discover.proposal import APPROVED, IGNORED
 from routerd.errors import PermanentError
-from tests.fakes.clock import FakeClock
-
-DATA = Path(__file__).parents[2] / "board"
-RULES = rules_from(json.loads((DATA / "fingerprints.json").read_text(encoding="utf-8")), "f")
-PROFILES = profiles_from(tomllib.loads((DATA / "profiles.toml").read_text(encoding="utf-8")), "p")
-GENERIC = board.load_mnsp(DATA, "generic")
-HOME, AWAY = "192.168.31.11", "192.168.31.20"
-POS = Sighting("mac:00:0b:4f:01:02:03", HOME, ALIVE, "br-pos")
-PRINTER = Sighting("mac:00:11:62:01:02:03", "192.168.31.40", ALIVE, "br-pos")
-ADAPTER = Sighting("usb:0403:6001:A1", "usb:1-1.2", ALIVE, hints=frozenset({Evidence("usb", "0403:6001")}))
-LAPTOP = Sighting("mac:3c:00:00:00:00:09", "192.168.31.77", ALIVE, "br-pos")
-PHONE = Sighting("mac:8a:00:00:00:00:09", "192.168.31.78", ALIVE, "br-pos")
-
-
-class Follower:
-    """What the daemon would be told."""
-
-    def __init__(self) -> None:
-        self.sources: list[Mapping[str, Any]] = []
-        self.moves: list[tuple[str, str, str]] = []
-
-    def approved(self, source: Mapping[str, Any]) -> None:
-        self.sources.append(source)
-
-    def moved(self, name: str, place: str, was: str) -> None:
-        self.moves.append((name, place, was))
-
-
-class Eye:
-    """An edge that reports what a test tells it to."""
-
-    def __init__(self, *first: Sighting | NetLink) -> None:
-        self._first = first
-        self.started = asyncio.Event()
-
-    async def run(self, report: Report) -> None:
-        report(self._first)
-        self.started.set()
-        await asyncio.Event().wait()
-
-
-class Store:
-    def __init__(self, folder: Path, mnsp: Mnsp = GENERIC) -> None:
-        self.clock = FakeClock()
-        self.conditions = Conditions(self.clock)
-        self.follower = Follower()
-        self.path = folder / "inventory.json"
-        self.mnsp = mnsp
-        self.slept = asyncio.Event()
-        self.nudged = 0
-        self.room = self.fresh()
-
-    def fresh(self, *seen: Sighting | NetLink) -> Discover:
-        self.eye = Eye(*seen)
-        return Discover(
-            Knowledge(RULES, PROFILES, self.mnsp),
-            InventoryFile(self.path),
-            {"eye": self.eye},
-            self.clock,
-            self.conditions,
-            follower=self.follower,
-            nudges=[self._nudge],
-            sleep=self._sleep,
-        )
-
-    def _nudge(self) -> None:
-        self.nudged += 1
-
-    async def _sleep(self, seconds: float) -> None:
-        self.slept.set()
-
-    def see(self, *seen: Sighting | NetLink) -> None:
-        self.room.take(seen)
-
-    def raised(self) -> dict[tuple[str, str], str]:
-        return {(each.code, each.subject): each.message for each in self.conditions.snapshot()}
-
-    def codes(self) -> set[str]:
-        return {code for code, _ in self.raised()}
-
-    @asynccontextmanager
-    async def running(self, *seen: Sighting | NetLink) -> AsyncIterator[Discover]:
-        """The room, started anew on the same disk, having seen `seen`."""
-        self.room = self.fresh(*seen)
-        task = asyncio.create_task(self.room.run())
-        started = asyncio.create_task(self.eye.started.wait())
-        await asyncio.wait([task, started], return_when=asyncio.FIRST_COMPLETED, timeout=20)
-        try:
-            yield self.room
-        finally:
-            started.cancel()
-            task.cancel()
-            await asyncio.wait([task, started])
+from tests.discover.stores import ADAPTER, AWAY, GENERIC, HOME, LAPTOP, PHONE, POS, PRINTER, Store
 
 
 @pytest.fixture
@@ -237,6 +130,22 @@ async def test_other_hardware_at_the_address_of_a_pos_is_told_whatever_it_is(sto
         assert store.follower.moves == []
 
 
+async def test_it_is_told_of_a_pos_at_any_address_because_the_pos_is_read(store: Store) -> None:
+    async with store.running(POS) as room:
+        await room.answer("commander-010203", APPROVED, "Ann")
+        room.take([replace(POS, place=AWAY, strength=ASSIGNED), replace(LAPTOP, place=AWAY)])
+        assert ("device.replaced", LAPTOP.key) in store.raised()
+
+
+async def test_an_approved_pos_that_does_not_show_itself_after_a_restart_is_missing(store: Store) -> None:
+    async with store.running(POS) as room:
+        await room.answer("commander-010203", APPROVED, "Ann")
+    async with store.running(PRINTER) as room:
+        store.clock.move(901)
+        room.check_missing()
+        assert ("device.missing", POS.key) in store.raised()
+
+
 async def test_a_pos_that_does_not_answer_is_missing_until_it_is_back(store: Store) -> None:
     async with store.running(POS) as room:
         room.take([Sighting("", HOME, GONE)])
@@ -279,56 +188,17 @@ async def test_a_cable_pulled_out_is_told_by_its_port_and_mended_when_it_is_back
         assert [link.name for link in room.snapshot().links] == ["lan2"]
 
 
-async def saved(store: Store) -> None:
-    """Wait until the room has slept its gap and written what there was."""
-    async with asyncio.timeout(20):
-        await store.slept.wait()
-    store.slept.clear()
-    await store.room.save()
+class Blind:
+    async def run(self, report: Report) -> None:
+        raise PermissionError(1, "Operation not permitted")
 
 
-async def test_the_inventory_is_written_when_it_changes_and_never_otherwise(store: Store) -> None:
-    async with store.running(POS) as room:
-        await saved(store)
-        written = store.path.stat()
-        for second in range(20):
-            store.clock.move(60)
-            room.take(
-                [POS, replace(POS, strength=HINTED), PHONE, replace(PHONE, key=f"mac:8a:00:00:00:01:{second:02x}")]
-            )
-            await room.save()
-        assert store.path.stat().st_ino == written.st_ino
-        room.take([LAPTOP])
-        await saved(store)
-        assert store.path.stat().st_ino != written.st_ino
-
-
-async def test_a_known_store_is_not_learned_again(store: Store) -> None:
-    async with store.running(POS, PRINTER) as room:
-        assert room.snapshot().is_learning
-        await saved(store)
-    async with store.running(POS, PRINTER) as room:
-        assert not room.snapshot().is_learning
-        assert store.nudged == 1  # nobody was new the second time
-
-
-async def test_a_damaged_inventory_is_told_and_the_store_is_learned_anew(store: Store) -> None:
-    store.path.write_bytes(b"{")
-    async with store.running(POS) as room:
-        assert "inventory.damaged" in store.codes()
-        assert room.snapshot().is_learning
+async def test_an_edge_that_is_refused_is_told_and_leaves_the_others_watching(store: Store) -> None:
+    async with store.running() as room:
+        await room._watch("usb", Blind())
+        assert "Operation not permitted" in store.raised()["discover.blind", "usb"]
+        room.take([POS])
         assert len(room.snapshot().devices) == 1
-
-
-async def test_a_disk_that_cannot_be_written_is_a_condition_until_it_can(store: Store) -> None:
-    async with store.running(POS) as room:
-        folder, aside = store.path.parent, store.path.parent.with_name("aside")
-        folder.rename(aside)
-        await room.save()
-        assert "inventory.disk" in store.codes()
-        aside.rename(folder)
-        await room.save()
-        assert "inventory.disk" not in store.codes()
 
 
 async def test_a_hint_that_came_before_its_device_is_not_lost(store: Store) -> None:
@@ -337,70 +207,3 @@ async def test_a_hint_that_came_before_its_device_is_not_lost(store: Store) -> N
         room.take([PRINTER])
         [row] = room.snapshot().devices
         assert row["class"] == "star-micronics"
-
-
-def rows_of(text: str) -> Sequence[Mapping[str, str]]:
-    return list(csv.DictReader(io.StringIO(text)))
-
-
-async def test_the_inventory_can_be_handed_over_as_csv_and_no_name_becomes_a_formula(store: Store) -> None:
-    named = replace(LAPTOP, hints=frozenset({Evidence("hostname", '=cmd|"/c calc"!A1')}))
-    async with store.running(POS, named) as room:
-        rows = rows_of(as_csv(room.snapshot().devices))
-    assert [row["place"] for row in rows] == [HOME, LAPTOP.place]
-    assert rows[0]["maker"] == "Verifone, Inc."
-    assert rows[0]["first_seen"].endswith("Z")
-    assert rows[0]["source"] == "commander-010203 (proposed)"
-    assert rows[1]["host_name"] == '\'=cmd|"/c calc"!A1'
-
-
-async def test_times_are_left_out_while_the_clock_was_never_set(store: Store) -> None:
-    store.clock.synced = False
-    async with store.running(POS) as room:
-        [row] = room.snapshot().devices
-        assert (row["first_seen"], row["last_seen"]) == ("", "")
-
-
-REQUEST = Request("127.0.0.1", "Ann", "technician", "new store")
-
-
-async def test_probing_is_refused_by_default_and_the_refusal_is_audited(store: Store) -> None:
-    rows: list[AuditRow] = []
-    async with store.running(POS) as room:
-        site = Site(("192.168.31.0/24",), 300, False)
-        shown = room.plan_probe(replace(REQUEST, host=HOME), "commander", site)
-        assert shown.steps == ()
-        assert "probing is off" in shown.refusals[0]
-        assert await room.probe(replace(REQUEST, host=HOME), "commander", site, rows.append) == []
-        assert [row.outcome for row in rows] == ["refused"]
-        with pytest.raises(PermanentError, match="commander"):
-            room.plan_probe(REQUEST, "nothing", site)
-
-
-async def test_a_probe_that_is_allowed_is_done_once_a_day_even_after_a_restart(tmp_path: Path) -> None:
-    asked = 0
-
-    def meet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        nonlocal asked
-        asked += 1
-        writer.transport.abort()
-
-    server = await asyncio.start_server(meet, "127.0.0.1", 0)
-    number = server.sockets[0].getsockname()[1]
-    store = Store(tmp_path, replace(GENERIC, probing=ProbePolicy(allowed=True)))
-    passport = next(each for each in PROFILES if each.id == "passport")
-    profile = replace(passport, probes=(replace(passport.probes[0], port=number),))
-    seen = Sighting("mac:00:50:83:01:02:03", "10.5.48.2", ALIVE, "br-pos")
-    site = Site(("127.0.0.0/8",), None, False)
-    rows: list[AuditRow] = []
-    for _ in range(2):
-        async with store.running(seen) as room:
-            room._knowledge = Knowledge(RULES, (profile,), store.mnsp)
-            device = room._inventory.devices[seen.key]
-            room._inventory.devices[seen.key] = replace(device, aliases=("127.0.0.1",))
-            await room.probe(REQUEST, "passport", site, rows.append)
-    server.close()
-    await server.wait_closed()
-    assert asked == 1
-    assert [row.outcome for row in rows] == ["open", "refused"]
-    assert "24 hours" in rows[1].detail

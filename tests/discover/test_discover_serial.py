@@ -186,6 +186,9 @@ async def test_no_port_is_opened_that_nobody_approved() -> None:
 def test_tuning_keeps_the_lines_where_they_are_and_marks_damage() -> None:
     line = Pty()
     try:
+        mode = termios.tcgetattr(line.keep)
+        mode[2] |= termios.HUPCL
+        termios.tcsetattr(line.keep, termios.TCSANOW, mode)
         for settings in (Settings(1200), Settings(19200, 7, "E"), Settings(38400, 8, "O", 2)):
             tune(line.keep, settings)
             mode = termios.tcgetattr(line.keep)

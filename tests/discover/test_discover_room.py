@@ -77,7 +77,7 @@ async def test_an_approval_is_on_disk_when_it_is_answered_and_survives_a_restart
         assert "device.new" not in store.codes()
     [source] = store.follower.sources
     assert (source["name"], source["host"]) == ("commander-010203", HOME)
-    store.follower = Follower()
+    store.follower.sources.clear()
     async with store.running() as room:
         assert room.sources() == [source]
         assert store.follower.sources == [source]

@@ -18,6 +18,10 @@ from routerd.wire.body import document_draft
 
 _EDGE_BYTES = 1024  # of a document's beginning and end: its first start tag stands there, and its last end tag
 _ROOT = re.compile(rb"<([A-Za-z_][^\s/>]*)")
+_MISC = re.compile(
+    rb"<!--.*?-->|<\?.*?\?>|<!DOCTYPE[^\[>]*(?:\[.*?\])?\s*>", re.DOTALL
+)  # XML 1.0, 2.8: beside the root
+_AFTER = b" \t\r\n\0"  # NUL: what pads a file to whole blocks
 
 
 class Memory(Protocol):
@@ -74,15 +78,21 @@ class DocumentFetch:
         return self._store.has_room()
 
     def end(self) -> bool:
-        """A document is whole when its root's end tag closes it and nothing is left over."""
-        root = _ROOT.search(self._head)
-        end_tag = re.escape(root[1]) if root else rb"[^\s>]+"
-        is_whole = bool(re.search(rb"</" + end_tag + rb"\s*>\s*\Z", self._last)) and not self._framer.pending.strip()
+        """A document is whole when its root's end tag closes it and nothing but comments is left over."""
+        is_whole = self._is_closed() and not _MISC.sub(b"", self._framer.pending).strip(_AFTER)
         if is_whole and self._final:
+            if self._framer.pending.strip(_AFTER):
+                self._take(self._framer.close())
             document = Document(self._name, self.frames, tuple(self._runs))
             seq = self._store.append([document_draft(document)], self._clock.stamp())
             self._store.memory.add(document_key(self._name), seq)
         return is_whole
+
+    def _is_closed(self) -> bool:
+        root = _ROOT.search(_MISC.sub(b"", self._head))
+        name = re.escape(root[1]) if root else rb"[^\s<>/]+"
+        last = _MISC.sub(b"", self._last).rstrip(_AFTER)
+        return bool(re.search(rb"</" + name + rb"\s*>\Z|<" + name + rb"(?:\s[^<>]*)?/>\Z", last))
 
     def break_off(self) -> None:
         """The framer and what it holds go with this object."""

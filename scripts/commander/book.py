@@ -70,13 +70,11 @@ def load(data: bytes) -> Book:
     if missing:
         raise ValueError(f"transSet lacks {', '.join(missing)}")
     end = _END_TOTALS.search(data)
-    if not end or not data.rstrip().endswith(b"</transSet>"):
+    if not end or b"</transSet>" not in data[end.start() :]:
         raise ValueError("not a closed period: no endTotals or no </transSet>")
     period, long_id, short_id = (found[1].decode() for found in named.values() if found)
     found = list(_PIECE.finditer(data, root.end(), end.start()))
-    if not found:
-        raise ValueError("no records")
-    cuts = [found[0].start(), *(one.end() for one in found)]
+    cuts = [found[0].start() if found else end.start(), *(one.end() for one in found)]
     pieces = tuple(piece(data[start:stop]) for start, stop in pairwise(cuts))
     return Book(int(period), f"{long_id}.{short_id}", data[: cuts[0]], pieces, data[cuts[-1] :])
 

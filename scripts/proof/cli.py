@@ -24,7 +24,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     told = asyncio.run(_run(arguments))
     print(json.dumps(told), flush=True)
-    return COMPLETE if told["status"] == "complete" and told.get("difference", "0.00") == "0.00" else NOT_COMPLETE
+    return COMPLETE if told["status"] == "complete" and told["difference"] in ("0.00", None) else NOT_COMPLETE
 
 
 async def _run(arguments: argparse.Namespace) -> dict[str, Any]:

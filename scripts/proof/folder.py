@@ -67,10 +67,12 @@ def _result(
 ) -> dict[str, Any]:
     unique = len(set(events))
     totals = [day["pos_cents"] for day in days if day["pos_cents"] is not None]
+    sold = sum(ticket["counted_cents"] for ticket in tickets)
     return {
         "files": files,
         "pos_total": f"{sum(totals) / 100:.2f}" if totals else None,
-        "ledger_total": f"{sum(ticket['counted_cents'] for ticket in tickets) / 100:.2f}",
+        "ledger_total": f"{sold / 100:.2f}",
+        "difference": f"{(sold - sum(totals)) / 100:.2f}" if totals else None,  # these files state no total
         "records": len(events),
         "unique": unique,
         "in_cloud": len(held),

@@ -113,3 +113,25 @@ def test_a_card_number_reaches_neither_records_nor_memory(inlet: FakePullInlet) 
     assert inlet.records == [masked]
     assert inlet.memory.find(key_of(masked))
     assert not inlet.memory.find(key_of(open_card))
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        HEAD + sale(1) + TAIL + b"<!-- made by <acme> 3.1 -->\n",
+        b"<!-- by <acme> -->" + HEAD.partition(b"?>")[2] + sale(1) + TAIL,
+        HEAD + sale(1) + TAIL + b"\0" * 300,
+        HEAD + sale(1) + TAIL + b"<?end of file?>",
+        b'<?xml version="1.0"?><!DOCTYPE transSet [<!ELEMENT transSet ANY>]>' + HEAD.partition(b"?>")[2] + TAIL,
+        b'<?xml version="1.0"?>\n<transSet periodID="2"/>\n',
+    ],
+)
+def test_what_xml_allows_beside_the_root_makes_no_document_less_whole(inlet: FakePullInlet, document: bytes) -> None:
+    assert read(inlet, "daily/1", document)
+    assert inlet.taken("daily/1")
+    assert not read(inlet, "daily/2", document[: document.rindex(b">", 0, len(document) - 60)])
+
+
+def test_an_end_tag_in_a_comment_closes_nothing(inlet: FakePullInlet) -> None:
+    assert not read(inlet, "daily/1", HEAD + sale(1) + b"<!-- </transSet> -->")
+    assert not inlet.documents

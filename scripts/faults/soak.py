@@ -144,11 +144,12 @@ class Soak:
         text = configuration(place, self._line.port, sections)
         place.config.write_text(text.replace("[forward]\n", "[forward]\ntimeout_s = 3.0\n"))
         await self._routerd.start()
+        await self._until(lambda status: True, 30.0)
 
     async def _trouble(self) -> None:
         """The line changes all the time; both daemons are killed in the first third, then left to grow if they do."""
         began = time.monotonic()
-        settled = began
+        settled = began + _SETTLED_S
         while (now := time.monotonic()) < began + self._seconds:
             if self._chance.random() < 0.3:
                 self._line.turn(self._chance.choice(_MOODS), cut=self._chance.random() < 0.5)

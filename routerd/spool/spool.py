@@ -129,8 +129,10 @@ class Spool:
         if source in self._cannot_wait:
             return True
         ring = self._keeper.ring
-        reserve = ring.rows // 10 if ring else 0
-        return not self._timing.is_full(self._index) and (ring is None or ring.free_rows > reserve)
+        if ring is None:
+            return not self._timing.is_full(self._index)
+        reserve = ring.rows // 10 + self._index.hot_bytes // _SQLITE_PAGE  # what RAM holds may have to go there
+        return not self._timing.is_full(self._index) and ring.free_rows > reserve
 
     async def room(self, source: str) -> None:
         while not self.has_room(source):

@@ -160,6 +160,23 @@ async def test_a_full_ring_pauses_who_can_wait_and_gives_up_the_oldest_of_who_ca
     assert {c.code for c in house.conditions.snapshot()} >= {"spool.lost"}
 
 
+async def test_a_source_that_can_wait_loses_nothing_to_a_full_ring_however_fast_it_is_read(house: House) -> None:
+    spool = await house.start(hot_limit_kb=2048, safe_within_s=2.0)
+    spool.cloud_is(reachable=False)
+    number = 0
+    while spool.has_room("till"):  # faster than anything goes to flash: all of it waits in RAM first
+        number += 1
+        house.sell(number, size=60_000)
+    await house.pass_time(2)
+    while spool.has_room("till"):
+        number += 1
+        house.sell(number, size=60_000)
+        await house.pass_time(0.5)
+    await house.pass_time(10)
+    assert total(spool)["gaps"] == 0
+    assert sorted(sold(await everything(spool))) == list(range(1, number + 1))
+
+
 def gaps(taken: Taken) -> list[Gap]:
     found = []
     for _, packed in taken:

@@ -9,7 +9,9 @@ import pytest
 from scripts.faults import cuts, ext4, tap
 from scripts.faults.disk import Disk
 from scripts.faults.tap import Op, Refusal, tapped
-from scripts.faults.work import Machine
+from scripts.faults.verdict import judge
+from scripts.faults.witness import Known
+from scripts.faults.work import HandClock, Machine
 from tests.spool.house import House, everything, sold
 
 CUTS = 50
@@ -137,13 +139,9 @@ async def test_the_backlog_keeps_its_order_across_a_merge_and_a_restart(house: H
     assert sold(await everything(house.spool)) == list(range(1, 70))
 
 
-async def test_a_fresh_record_after_a_judged_cut_needs_a_daemon_that_runs(tmp_path: Path, ram_dir: Path) -> None:
-    from scripts.faults.verdict import judge
-    from scripts.faults.witness import Known
-    from scripts.faults.work import HandClock
-
-    (tmp_path / "data").mkdir(mode=0o700)
-    (tmp_path / "data" / "state.db").mkdir()  # no file: nothing can be counted
-    machine = Machine.at(tmp_path / "data", ram_dir, HandClock("00000002"))
-    verdict = await judge(machine, Known())
+async def test_a_spool_that_does_not_open_counts_as_wedged(tmp_path: Path, ram_dir: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data").chmod(0o777)  # others could read it: refused
+    verdict = await judge(Machine.at(tmp_path / "data", ram_dir, HandClock("00000002")), Known())
     assert verdict.wedged
+    assert not verdict.alive

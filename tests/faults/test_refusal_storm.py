@@ -52,7 +52,7 @@ async def test_a_day_of_refusals_costs_thirty_requests_an_hour_at_most_and_no_re
     fast = Fast(room, monkeypatch)
     task = asyncio.create_task(room.forwarder.run())
     asked = await fast.hours(24)
-    assert 1 <= min(asked)
+    assert min(asked) >= 1
     assert max(asked) <= 30
     assert room.outbox.settled == room.outbox.quarantined == []
     assert room.codes() == {"cloud.incompatible" if status == 426 else "cloud.refused"}

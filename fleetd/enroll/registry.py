@@ -5,7 +5,7 @@ tenant is an argument wherever a person or a program acts for one; what belongs 
 404 `not_found`).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -81,7 +81,7 @@ class Asking:
     is_proven: bool = True
     is_claimed: bool = False
     is_vouched: bool = False
-    heard: Mapping[str, int] | None = None
+    heard: Callable[[str], int] | None = None
     started_ms: int = 0
 
 

@@ -160,7 +160,7 @@ def _is_silent(device: sqlite3.Row, policy: sqlite3.Row, asking: Asking) -> bool
     """Before this process started nobody listened here: that is no silence of the device's."""
     if policy["rekey_after_s"] is None:
         return False
-    heard = (asking.heard or {}).get(device["id"], 0)
+    heard = asking.heard(device["id"]) if asking.heard else 0
     last_ms = max(device["seen_ms"] or 0, heard, asking.started_ms, device["created_ms"])
     return bool(asking.now_ms - last_ms >= policy["rekey_after_s"] * 1000)
 

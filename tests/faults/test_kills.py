@@ -23,7 +23,7 @@ from tests.e2e.test_kill import BROKEN_S, SAFE_WITHIN_S
 from tests.faults.ends import Ends, acknowledged, ends, reconstructed
 from tests.fleetd.kit import Cloud
 
-KILLS = 4
+KILLS = 2
 BEGUN_BYTES = 3000  # of a document that gzip makes ten times as long
 DOWN = Mood(says=b"HTTP/1.1 503 Down\r\n\r\n")
 NARROW = Mood(bytes_per_s=30_000)  # so that a drain takes long enough to be met

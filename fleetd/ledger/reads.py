@@ -4,15 +4,17 @@ import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from fleetd.ledger import skew
 from fleetd.ledger.clocks import Redating, devices, of_device
-from fleetd.ledger.evidence import clock_samples, live_since
-from fleetd.ledger.verdict import HeldTicket
+from fleetd.ledger.evidence import live_since
 from fleetd.tables import Detail
 from routerd.model import KIND_NAMES
 
 Row = dict[str, Any]
+Readings = dict[tuple[str, str], list[tuple[str, int]]]
+"""(POS time, captured time in ms) of tickets by their source and register."""
 LINE = (
     "number",
     "kind",
@@ -60,6 +62,14 @@ _UNDECODABLE = """
 SELECT d.id, u.source, u.epoch, u.seq, u.kind, u.pos_kind, u.code, u.reason, u.received_ms, u.record_no AS no
 FROM undecodable u JOIN device d ON d.no = u.device_no WHERE 1
 """
+# Every version: what counts is when a ticket was first seen.
+_POLLED = """
+SELECT source, register, pos_time, boot_no, mono_ms FROM ticket
+WHERE device_no = ?1 AND received_ms >= ?2 AND pos_time != ''
+AND source IN (SELECT source FROM document WHERE device_no = ?1)
+"""
+_BY_POLLS = "at least that: a poll finds a ticket late"
+_UNDATED = "read from documents: dated by the poll, not by the sale"
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,25 +138,91 @@ def clocks(db: sqlite3.Connection, device: str = "", store: str = "") -> Iterato
 
 
 def skews(db: sqlite3.Connection, since_ms: int, device: str = "", store: str = "") -> Iterator[Row]:
-    """For each register how far its clock stands ahead of the router's, from tickets received since then. Only what
-    was captured as it was printed can tell: a document's tickets are dated by the poll that found them."""
-    for device_no, name, shop, _ in devices(db, device, store):
-        found: dict[tuple[str, str], list[HeldTicket]] = {}
-        for held in live_since(db, device_no, since_ms):
-            found.setdefault((held.source, held.ticket.register), []).append(held)
-        for (source, register), tickets_of in sorted(found.items()):
-            told = skew.estimate(clock_samples(tickets_of))
-            yield {
-                "store": shop,
-                "device": name,
-                "source": source,
-                "register": register,
-                "ahead_s": round(told.median_ms / 1000, 1),
-                "spread_s": round(told.spread_ms / 1000, 1),
-                "samples": told.samples,
-                "drifting": "yes" if told.drifting else "no",
-                "zone_minutes": told.zone_minutes,
-            }
+    """For each register how far its clock stands ahead of the router's, from tickets received since then.
+
+    What was captured as it was printed tells `ahead_s`. A document's tickets are dated by the poll that found them: of
+    a register that the store's routers hear no other way they tell `at_least_s`, if a growing document was polled often
+    enough, else a row without a register says so in `note`. zone_guessed: `~` where neither the POS nor `fleetctl
+    device` told the zone.
+    """
+    found = list(devices(db, device, store))
+    live = {device_no: _live(db, device_no, since_ms) for device_no, *_ in found}
+    heard: dict[str, set[str]] = {}
+    for device_no, _, shop, _ in found:
+        heard.setdefault(shop, set()).update(register for _, register in live[device_no])
+    for device_no, name, shop, zone_name in found:
+        zone = _zone(zone_name)
+        rows = [_heard(*key, skew.of_register(readings, zone)) for key, readings in sorted(live[device_no].items())]
+        rows += _polled_rows(_polled(db, device_no, since_ms), zone, heard[shop])
+        yield from ({"store": shop, "device": name} | row for row in rows)
+
+
+def _live(db: sqlite3.Connection, device_no: int, since_ms: int) -> Readings:
+    found: Readings = {}
+    for held in live_since(db, device_no, since_ms):
+        readings = found.setdefault((held.source, held.ticket.register), [])
+        readings.append((held.ticket.pos_time, held.captured_ms))
+    return found
+
+
+def _heard(source: str, register: str, told: skew.Skew) -> Row:
+    return {
+        "source": source,
+        "register": register,
+        "ahead_s": round(told.median_ms / 1000, 1),
+        "at_least_s": None,
+        "spread_s": round(told.spread_ms / 1000, 1),
+        "samples": told.samples,
+        "drifting": "yes" if told.drifting else "no",
+        "zone_minutes": told.zone_minutes,
+        "zone_guessed": "~" if told.is_guessed else "",
+        "note": "",
+    }
+
+
+def _polled_rows(found: Readings, zone: ZoneInfo | None, heard: set[str]) -> Iterator[Row]:
+    """A row per register that was not heard live, or one per source whose registers tell nothing at all."""
+    told: set[str] = set()
+    nothing = dict.fromkeys(("ahead_s", "at_least_s", "spread_s"))
+    for (source, register), readings in sorted(found.items()):
+        bound = None if register in heard else skew.of_polled(readings, zone)
+        if bound is not None:
+            told.add(source)
+            yield (
+                {"source": source, "register": register}
+                | nothing
+                | {
+                    "at_least_s": round(bound.ahead_ms / 1000, 1),
+                    "samples": bound.samples,
+                    "drifting": "",
+                    "zone_minutes": bound.zone_minutes,
+                    "zone_guessed": "~" if bound.is_guessed else "",
+                    "note": _BY_POLLS,
+                }
+            )
+    for source in sorted({source for source, _ in found} - told):
+        if not heard:
+            counted = sum(len(readings) for (of, _), readings in found.items() if of == source)
+            unknown = {"samples": counted, "drifting": "", "zone_minutes": None, "zone_guessed": "", "note": _UNDATED}
+            yield {"source": source, "register": ""} | nothing | unknown
+
+
+def _polled(db: sqlite3.Connection, device_no: int, since_ms: int) -> Readings:
+    """Of the sources that give documents."""
+    dates = Redating(db)
+    found: Readings = {}
+    for source, register, pos_time, boot_no, mono_ms in db.execute(_POLLED, (device_no, since_ms)):
+        readings = found.setdefault((source, register), [])
+        readings.append((pos_time, dates.captured_ms(device_no, boot_no, mono_ms)))
+    return found
+
+
+def _zone(name: str) -> ZoneInfo | None:
+    """None for a zone that was not told, or that this machine does not know."""
+    try:
+        return ZoneInfo(name) if name else None
+    except (ZoneInfoNotFoundError, ValueError):
+        return None
 
 
 def _parts(db: sqlite3.Connection, ticket_no: int) -> Row:

@@ -95,6 +95,26 @@ def told(house: House, capsys: Out, *words: str) -> Any:
     return json.loads(capsys.readouterr().out)
 
 
+@pytest.mark.parametrize(("zone", "mark"), [("", "~"), ("America/New_York", ""), ("Nowhere/At_All", "~")])
+def test_the_zone_of_the_store_is_used_and_a_guessed_one_marked(
+    house: House, capsys: Out, zone: str, mark: str
+) -> None:
+    house.store.set_store("r1", "r1", zone)
+    deliver(house, Wire())
+    [register] = told(house, capsys, "clocks")["registers"]
+    assert (abs(register["ahead_s"] - 427) <= 1, register["zone_minutes"]) == (True, -240)
+    assert (register["zone_guessed"], register["note"]) == (mark, "")
+    assert cli.main(["--data", str(house.root), "clocks"]) == 0
+    assert ("~" in capsys.readouterr().out) == (mark == "~")
+
+
+def test_a_zone_that_is_not_the_registers_shows_its_hours(house: House, capsys: Out) -> None:
+    house.store.set_store("r1", "r1", "America/Chicago")
+    deliver(house, Wire())
+    [register] = told(house, capsys, "clocks")["registers"]
+    assert abs(register["ahead_s"] - 3600 - 427) <= 1
+
+
 @pytest.mark.parametrize("is_born_1970", [False, True])
 def test_the_registers_clock_is_known_to_the_second_whatever_the_routers_says(
     house: House, capsys: Out, is_born_1970: bool

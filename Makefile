@@ -26,7 +26,7 @@ $(READY): pyproject.toml
 setup: $(READY) ## make the virtual environment with everything in it
 
 .PHONY: demo
-demo: $(READY) ## sell, capture, cut the WAN, kill routerd, compare every ticket (TLOG=file plays a recording)
+demo: $(READY) ## sell, capture, cut the WAN, kill routerd, close a day, compare every ticket (TLOG=file plays a recording)
 	@$(BIN)/python -m scripts.demo $(if $(TLOG),--tlog '$(TLOG)')
 
 .PHONY: day

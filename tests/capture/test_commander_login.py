@@ -7,9 +7,22 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
+from routerd.model import CommanderLink
 from scripts.commander import answers
 from scripts.commander.sessions import Site
-from tests.capture.commanders import PASSWORD, Shop, log_in_with, open_shop, polling_stranger
+from tests.capture.commanders import (
+    PASSWORD,
+    Handler,
+    HandPace,
+    PlainInlet,
+    Shop,
+    log_in_with,
+    open_shop,
+    open_stranger,
+    polling_stranger,
+    transport,
+)
+from tests.fakes.inlet import running
 
 WRONG = "N0t-the-password"
 
@@ -86,15 +99,15 @@ async def test_a_one_time_password_that_is_missing_or_used_up_is_a_refused_login
             assert not inlet.raised
 
 
-async def test_a_disk_that_refuses_the_note_costs_no_second_try(shop: Shop) -> None:
+async def test_a_login_that_cannot_be_noted_is_not_sent(shop: Shop) -> None:
     log_in_with(shop.folder, WRONG)
     shop.inlet.unwritable = {"refused"}
     async with shop.polled() as inlet:
         await shop.pace.elapse(3000)
-        assert "pos.auth_failed" in inlet.raised
-        assert inlet.notes.get("refused") is None
+        assert "spool.disk" in inlet.raised
+        assert shop.transport.requests == 0
         inlet.unwritable = set()
-        await shop.pace.elapse(300)
+        await shop.pace.elapse(3000)
         assert inlet.notes["refused"]
     assert shop.pos.counters.requests == {"validate": 1}
 
@@ -189,7 +202,7 @@ async def test_every_cookie_in_use_elsewhere_is_told_and_waited_for(tmp_path: Pa
         assert "source.contended" in inlet.raised
         await shop.pace.elapse(24 * 3600)
         assert shop.pos.counters.requests["validate"] <= 40
-        assert "refused" not in inlet.notes
+        assert inlet.notes["refused"] == ""
 
 
 async def test_neither_password_nor_cookie_is_ever_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -223,21 +236,6 @@ async def test_what_a_controller_echoes_of_the_login_is_not_repeated(tmp_path: P
         assert PASSWORD not in inlet.raised["pos.auth_failed"] + inlet.notes["refused"]
 
 
-async def test_a_login_without_an_answer_is_not_repeated_in_haste(tmp_path: Path) -> None:
-    asked: list[str] = []
-
-    async def mute(request: web.Request) -> web.StreamResponse:
-        asked.append(request.query["cmd"])
-        assert request.transport
-        request.transport.abort()
-        return web.Response()
-
-    async with polling_stranger(tmp_path, mute) as (_, pace):
-        assert asked == ["validate"]
-        await pace.elapse(3600)
-        assert len(asked) <= 4
-
-
 async def test_a_cookie_renewed_in_an_answer_is_adopted(tmp_path: Path) -> None:
     used: list[str] = []
 
@@ -255,3 +253,146 @@ async def test_a_cookie_renewed_in_an_answer_is_adopted(tmp_path: Path) -> None:
         await pace.elapse(300)
     assert used == ["", "first", "first", "second", "second"]
     assert not inlet.scratch.exists()
+
+
+REFUSAL = answers.fault_xml(answers.WRONG)
+
+
+async def too_long(request: web.Request) -> web.StreamResponse:
+    assert request.transport
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (len(REFUSAL) + 9)
+    request.transport.write(head + REFUSAL)  # type: ignore[attr-defined]
+    request.transport.close()
+    return web.Response()
+
+
+async def endless(request: web.Request) -> web.StreamResponse:
+    response = web.StreamResponse()
+    response.enable_chunked_encoding()
+    await response.prepare(request)
+    await response.write(REFUSAL)
+    assert request.transport
+    request.transport.close()
+    return response
+
+
+def saying(words: str, status: int = 200) -> Handler:
+    async def fault(request: web.Request) -> web.StreamResponse:
+        told = answers.Fault("CGIPortal.InternalError", words)
+        return web.Response(status=status, body=answers.fault_xml(told))
+
+    return fault
+
+
+def bare(status: int) -> Handler:
+    async def answer(request: web.Request) -> web.StreamResponse:
+        return web.Response(status=status, headers={"Location": "/elsewhere"})
+
+    return answer
+
+
+@pytest.mark.parametrize(
+    "handler",
+    [
+        too_long,
+        endless,
+        saying("Authentication failure. Please try again."),
+        saying("Invalid user id or PIN; check and try again"),
+        saying("Login failed, server busy, try again"),
+        saying("Too many invalid credentials"),
+        saying("Access denied", 500),
+        saying("Something went wrong", 503),
+        bare(401),
+        bare(500),
+        bare(302),
+        bare(404),
+    ],
+)
+async def test_a_login_that_may_have_been_refused_is_sent_once_also_after_a_power_cut(
+    tmp_path: Path, handler: Handler
+) -> None:
+    asked: list[str] = []
+
+    async def counting(request: web.Request) -> web.StreamResponse:
+        asked.append(request.query["cmd"])
+        return await handler(request)
+
+    log_in_with(tmp_path, PASSWORD)
+    notes: dict[str, str] = {}
+    async with open_stranger(counting) as port:
+        for _ in range(2):
+            inlet, pace = PlainInlet(tmp_path / "scratch"), HandPace()
+            inlet.notes = notes
+            link = CommanderLink("127.0.0.1", tmp_path / "login", port)
+            async with running(transport(link, pace), inlet):
+                await pace.elapse(24 * 3600)
+                assert "write" in inlet.raised["pos.auth_failed"]
+    assert asked == ["validate"]
+
+
+async def test_a_login_is_noted_before_it_is_sent(tmp_path: Path) -> None:
+    noted: list[str] = []
+
+    async def refusing(request: web.Request) -> web.Response:
+        noted.append(inlet.notes.get("refused", ""))
+        return web.Response(body=REFUSAL)
+
+    log_in_with(tmp_path, PASSWORD)
+    inlet, pace = PlainInlet(tmp_path / "scratch"), HandPace()
+    async with open_stranger(refusing) as port:
+        link = CommanderLink("127.0.0.1", tmp_path / "login", port)
+        async with running(transport(link, pace), inlet):
+            await pace.elapse(0)
+    assert len(noted) == 1
+    assert noted[0]
+
+
+async def test_a_login_whose_outcome_is_unknown_is_sent_again_when_its_file_is_written_anew(tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    async def mute(request: web.Request) -> web.StreamResponse:
+        asked.append(request.query["cmd"])
+        assert request.transport
+        request.transport.abort()
+        return web.Response()
+
+    async with polling_stranger(tmp_path, mute) as (inlet, pace):
+        assert "outcome is unknown" in inlet.raised["pos.auth_failed"]
+        await pace.elapse(24 * 3600)
+        assert asked == ["validate"]
+        log_in_with(tmp_path, PASSWORD)
+        await pace.elapse(300)
+        assert asked == ["validate"] * 2
+
+
+@pytest.mark.parametrize("handler", [bare(503), saying("Controller is busy")])
+async def test_a_login_that_a_busy_controller_did_not_look_at_is_sent_again(tmp_path: Path, handler: Handler) -> None:
+    asked: list[str] = []
+
+    async def counting(request: web.Request) -> web.StreamResponse:
+        asked.append(request.query["cmd"])
+        return await handler(request)
+
+    async with polling_stranger(tmp_path, counting) as (inlet, pace):
+        assert "pos.busy" in inlet.raised
+        assert inlet.notes["refused"] == ""
+        await pace.elapse(24 * 3600)
+        assert 2 <= len(asked) <= 40
+
+
+async def test_a_controller_that_is_away_costs_no_note(shop: Shop) -> None:
+    written: list[str] = []
+    note = shop.inlet.note
+
+    async def counting(key: str, text: str) -> None:
+        written.append(key)
+        await note(key, text)
+
+    async with shop.polled():
+        pass
+    shop.inlet.note = counting  # type: ignore[method-assign]
+    await shop.pos.go_down()
+    async with shop.polled() as inlet:
+        await shop.pace.elapse(3600)
+        assert "pos.unreachable" in inlet.raised
+    assert written == []

@@ -19,6 +19,12 @@ _NUMBER = re.compile(rb"""\bshortId\s*=\s*["'](\d{1,9})["']""")
 _OPENED = re.compile(rb"<(?:[\w.-]+:)?openedTime\b[^<>]*>([^<]{0,64})")
 _ASKS_FOR_LOGIN = re.compile(rb"passw|log.?(?:in|on)|sign.?in", re.I)
 _MAX_WORDS_CHARS = 1000
+_NO_ATTEMPT = re.compile(
+    r"controller is busy|maximum (?:number of )?(?:cookies|credentials|sessions) (?:are )?in use", re.I
+)
+_ABOUT_LOGIN = re.compile(
+    r"fail|invalid|incorrect|wrong|lock|attempt|passw|\bpin\b|otp|user|authent|denied|refuse|reject", re.I
+)
 
 
 class Meaning(Enum):
@@ -40,7 +46,7 @@ _MEANINGS = [
     (Meaning.EXPIRED, r"loginrequired"),
     (Meaning.REFUSED, r"lock(?:ed|out)|attempts"),
     (Meaning.CONTENDED, r"(?:maximum|too many|limit|all)\b.*(?:cookie|credential|session)|cookies? .*in use"),
-    (Meaning.REFUSED, r"otp|one.?time|passw|credentials|user.?name|login failed"),
+    (Meaning.REFUSED, r"authentication|\b(?:user ?id|pin)\b|otp|one.?time|passw|credentials|user.?name|login failed"),
     (Meaning.EXPIRED, r"login required|log ?in|session|cookie|credential"),
     (Meaning.BUSY, r"busy|try again|not ready|unavailable|not available|starting"),
     (Meaning.UNKNOWN, r"commandnotfound|invalidcommand|(?:unknown|invalid|unsupported|no such) (?:command|function)"),
@@ -94,6 +100,12 @@ def fault(body: bytes) -> Fault | None:
         return None
     said = " ".join(word for word in " ".join(told).split() if word.isprintable())
     return Fault(_meaning(said.lower()), said[:_MAX_WORDS_CHARS])
+
+
+def is_no_attempt(fault: Fault) -> bool:
+    """Whether a login got this fault before anybody looked at it: in known words only, and in none about the login."""
+    is_known = fault.meaning in (Meaning.BUSY, Meaning.CONTENDED) and bool(_NO_ATTEMPT.search(fault.words))
+    return is_known and not _ABOUT_LOGIN.search(fault.words)
 
 
 def head(data: bytes) -> Head:

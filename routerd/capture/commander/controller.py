@@ -25,6 +25,7 @@ from routerd.errors import PermanentError, RouterdError, TransientError
 
 _HEAD_BYTES = 4096  # a root's start tag stands in the first 200
 _SMALL_BYTES = 1 << 20  # a list of 182 periods is 64 KB
+_UNCONNECTED = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
 _TLS_FAILED = "speaks no TLS that may be used (1.2 or newer): check the port, or have the POS updated"
 
 
@@ -50,6 +51,15 @@ class Patience:
     connect_s: float = 10.0  # a LAN answers in milliseconds; ten seconds hold three SYNs
     silence_s: float = 60.0  # it makes up a day of 4 MB on a small CPU before the first byte
     document_s: float = 900.0  # one that trickles, or waits for our spool: begun anew later, it costs no record
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What came back for a login: the body as far as it arrived. `status` is 0 where no answer came."""
+
+    status: int
+    body: bytes
+    is_whole: bool
 
 
 class Controller:
@@ -103,6 +113,40 @@ class Controller:
             return digest
         raise fault
 
+    async def log_in(self, **params: str) -> Reply:
+        """Send a login. Whatever comes back, or does not, is a Reply: the controller may have counted the try.
+
+        Raises only where nothing was sent: TransientError pos.unreachable | pos.tls_failed, PermanentError
+        pos.certificate_changed.
+        """
+        self.requests += 1
+        try:
+            response = await self._get({"cmd": "validate", **params})
+        except _UNCONNECTED as exc:
+            fault = self._unconnected(exc)
+        except (aiohttp.ClientError, OSError, TimeoutError):
+            return Reply(0, b"", is_whole=False)
+        else:
+            try:
+                return await self._replied(response)
+            finally:
+                response.close()
+        raise fault
+
+    async def _replied(self, response: aiohttp.ClientResponse) -> Reply:
+        answer, body = Answer(response, self.place), b""
+        try:
+            while len(body) < _SMALL_BYTES and (piece := await answer.piece()):
+                body += piece
+        except RouterdError:
+            return Reply(response.status, body, is_whole=False)
+        return Reply(response.status, body, is_whole=True)
+
+    async def reach(self) -> None:
+        """Whether a request would arrive now; nothing is asked. Raises as `log_in` does."""
+        if (seen := await self.certificate()) != self.pin:
+            raise self._changed(seen)
+
     @asynccontextmanager
     async def ask(self, cmd: str, **params: str) -> "AsyncIterator[Answer]":
         """One request and its answer, begun: its head is there.
@@ -123,9 +167,7 @@ class Controller:
 
     async def _send(self, params: dict[str, str]) -> aiohttp.ClientResponse:
         try:
-            response = await self._http.get(
-                f"https://{self.place}/cgi-bin/CGILink", params=params, allow_redirects=False
-            )
+            response = await self._get(params)
         except (aiohttp.ClientError, OSError, TimeoutError) as exc:
             fault = self._unanswered(exc)
         else:
@@ -135,8 +177,11 @@ class Controller:
             fault = self._wrong_status(response.status)
         raise fault  # out of the handler: an exception with a URL must not be its context
 
+    async def _get(self, params: dict[str, str]) -> aiohttp.ClientResponse:
+        return await self._http.get(f"https://{self.place}/cgi-bin/CGILink", params=params, allow_redirects=False)
+
     def _unanswered(self, exc: Exception) -> RouterdError:
-        if isinstance(exc, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):
+        if isinstance(exc, _UNCONNECTED):
             return self._unconnected(exc)
         if isinstance(exc, TimeoutError):
             return TransientError("pos.busy", f"{self.place} does not answer in time: it is asked less often")
@@ -146,11 +191,7 @@ class Controller:
 
     def _unconnected(self, exc: Exception) -> RouterdError:
         if isinstance(exc, aiohttp.ClientConnectorCertificateError):
-            return PermanentError(
-                "pos.certificate_changed",
-                f"{self.place} shows another certificate: SHA-256 was {_grouped(self._tls.pin)}, is "
-                f"{_grouped(self._tls.seen)}; no login is sent: accept it if the POS was renewed or replaced",
-            )
+            return self._changed(self._tls.seen)
         if isinstance(exc, aiohttp.ClientConnectorSSLError | ssl.SSLError):
             return TransientError("pos.tls_failed", f"{self.place} {_TLS_FAILED}")
         if isinstance(exc, aiohttp.ClientConnectorDNSError):
@@ -158,6 +199,13 @@ class Controller:
         reason = getattr(exc, "strerror", None) or "it does not answer"
         message = f"{self.place} cannot be reached ({reason}): check that it is on, its cable and its address"
         return TransientError("pos.unreachable", message)
+
+    def _changed(self, seen: str) -> PermanentError:
+        return PermanentError(
+            "pos.certificate_changed",
+            f"{self.place} shows another certificate: SHA-256 was {_grouped(self.pin)}, is {_grouped(seen)}; no login "
+            "is sent: accept it if the POS was renewed or replaced",
+        )
 
     def _wrong_status(self, status: int) -> RouterdError:
         if status >= 500 or status == 429:

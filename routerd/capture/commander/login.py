@@ -1,8 +1,9 @@
 """The login to a POS: read when it is needed, kept nowhere, and never tried again once it was refused.
 
-A POS locks the account after a few wrong passwords, for every program that uses it. So a refusal is noted durably, as a
-slow salted digest of the POS's address and the login, before anything else happens; until either changes, the login is
-not sent again, whatever restarts.
+A POS locks the account after a few wrong passwords, for every program that uses it. So each try is noted durably, as a
+slow salted digest of the POS's address and the login, before it is sent, and the note goes only when the POS took the
+login or plainly did not look at it. Until either changes, a login that is noted is not sent again, whatever restarts.
+Of a try whose outcome is not known, writing the file anew is enough.
 """
 
 import asyncio
@@ -23,6 +24,8 @@ REFUSED = "refused"  # the note's key
 _ROUNDS = 50_000  # of PBKDF2: 0.1 s of a small CPU, once per change of the file; the flash may be read by a thief
 _MAX_FILE_BYTES = 4096
 _WHY_CHARS = 120
+_LOST = "no answer came"
+_KNOWN = "-"  # in the note, where the POS said that it refuses
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +36,17 @@ class Login:
 
 
 class Gate:
-    """Hands out the login in `path` for the POS at `place`, unless the POS refused it before."""
+    """Hands out the login in `path` for the POS at `place`, unless the POS refused it before.
+
+    In this order: `login`, `begin`, the try itself, then one of `clear`, `refuse`, `doubt`.
+    """
 
     def __init__(self, path: Path, place: str, inlet: PullInlet) -> None:
         self._path = path
         self._place = place
         self._inlet = inlet
-        self._refusal: str | None = None  # the note: salt, digest and the POS's words; None before it was looked at
+        self._refusal: str | None = None  # the note: salt, digest, `_KNOWN` or mtime, why; None before a look
+        self._file: tuple[int, ...] = ()  # the file last handed out
         self._refused_file: tuple[int, ...] = ()  # the file the refusal was last found to be about
         self._is_noted = True
 
@@ -52,25 +59,43 @@ class Gate:
             await self._note(self._refusal)
         login, file = await asyncio.to_thread(_read, self._path)
         if self._refusal:
-            salt, digest, *why = self._refusal.split(" ", 2)
+            salt, digest, tried, *why = self._refusal.split(" ", 3)
             is_same = file == self._refused_file
-            if is_same or hmac.compare_digest(await asyncio.to_thread(self._digest, login, salt), digest):
+            if not is_same and tried in (_KNOWN, str(file[0])):
+                is_same = hmac.compare_digest(await asyncio.to_thread(self._digest, login, salt), digest)
+            if is_same:
                 self._refused_file = file
-                raise PermanentError("pos.auth_failed", self._remedy(" ".join(why)))
+                raise self._blocked(tried == _KNOWN, " ".join(why))
+        self._file = file
         return login
 
-    async def refuse(self, login: Login, why: str) -> PermanentError:
-        """The POS refused it. Returns what to raise."""
+    async def begin(self, login: Login) -> None:
+        """The POS will be sent it now. TransientError when that cannot be noted: then it must not be sent."""
         salt = os.urandom(16).hex()
         digest = await asyncio.to_thread(self._digest, login, salt)
-        self._refused_file = ()
-        await self._note(f"{salt} {digest} {why[:_WHY_CHARS]}")
-        return PermanentError("pos.auth_failed", self._remedy(why))
+        text = f"{salt} {digest} {self._file[0]} {_LOST}"
+        await self._inlet.note(REFUSED, text)
+        self._refusal, self._refused_file, self._is_noted = text, (), True
 
-    async def accept(self) -> None:
-        """The POS took the login."""
-        if self._refusal:
-            await self._note("")
+    async def refuse(self, why: str) -> PermanentError:
+        """The POS refused it. Returns what to raise."""
+        return await self._settle(_KNOWN, why)
+
+    async def doubt(self, why: str) -> PermanentError:
+        """What the POS made of it is not known. Returns what to raise."""
+        return await self._settle(str(self._file[0]), why)
+
+    async def clear(self) -> None:
+        """The POS took the login, or did not look at it."""
+        await self._note("")
+
+    async def _settle(self, tried: str, why: str) -> PermanentError:
+        salt, digest, *_ = (self._refusal or "").split(" ")
+        why = why[:_WHY_CHARS]
+        text = f"{salt} {digest} {tried} {why}"
+        if text != self._refusal:
+            await self._note(text)
+        return self._blocked(tried == _KNOWN, why)
 
     async def _note(self, text: str) -> None:
         """A disk that refuses is asked again before the next login; until then this run remembers."""
@@ -87,11 +112,19 @@ class Gate:
         content = "\0".join((self._place, login.user, login.password, login.otp))
         return hashlib.pbkdf2_hmac("sha256", content.encode(), bytes.fromhex(salt), _ROUNDS).hex()
 
-    def _remedy(self, why: str) -> str:
-        return (
-            f"{self._place} refused the login ({why}); it is not tried again, to keep the account from being locked: "
-            f"check user, password and one-time password at the POS, then write {self._path} anew"
-        )
+    def _blocked(self, is_known: bool, why: str) -> PermanentError:
+        if is_known:
+            message = (
+                f"{self._place} refused the login ({why}); it is not tried again, to keep the account from being "
+                f"locked: check user, password and one-time password at the POS, then write {self._path} anew"
+            )
+        else:
+            message = (
+                f"{self._place} was sent the login and its outcome is unknown ({why}); it is not tried again by itself,"
+                f" to keep the account from being locked: check the login at the POS, then write {self._path} anew, "
+                "also unchanged"
+            )
+        return PermanentError("pos.auth_failed", message)
 
 
 def _read(path: Path) -> tuple[Login, tuple[int, ...]]:

@@ -5,7 +5,8 @@ that its period has changed, and rarely otherwise; closed periods are read whole
 is a few megabytes that a small CPU must make up. A POS that is slow is asked less often.
 
 A new certificate is accepted by forgetting the note `certificate` (`link.CERTIFICATE`): the next poll notes the one
-shown then. A refused login is tried again when the login file or the address changes (`login.Gate`).
+shown then. A refused login is tried again when the login file or the address changes, one whose outcome is not known
+when the file is written anew (`login.Gate`).
 """
 
 import random

@@ -11,7 +11,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from routerd.capture.commander import cgi, periods
 from routerd.capture.commander.cgi import Fault, Meaning
-from routerd.capture.commander.controller import Answer, Controller
+from routerd.capture.commander.controller import Answer, Controller, Reply
 from routerd.capture.commander.login import Gate, Login
 from routerd.capture.link import CERTIFICATE, PullInlet
 from routerd.errors import PermanentError, RouterdError, TransientError
@@ -123,38 +123,43 @@ class Visit:
         params = {"user": login.user, "passwd": login.password}
         if login.otp:
             params["otp"] = login.otp
+        await self._controller.reach()  # a POS that is off wears no flash
+        await self._gate.begin(login)
         try:
-            async with self._controller.ask("validate", **params) as answer:
-                body = await answer.small()
-                cookie = cgi.cookie(body) if answer.root == cgi.CREDENTIAL and not answer.is_page else ""
-                fault = None if cookie else await self._fault(answer, body)
-        except TransientError as lost:
-            if lost.code != "pos.cut":
-                raise
-            message = f"{self._controller.place} left a login unanswered: the next one waits"
-            raise TransientError(
-                "pos.busy", message
-            ) from lost  # what came of it is not known: never in quick succession
-        if fault:
-            raise await self._turned_away(login, fault, body)
+            reply = await self._controller.log_in(**params)
+        except RouterdError:
+            await self._gate.clear()
+            raise
+        cookie = cgi.cookie(reply.body) if reply.status == 200 and cgi.root(reply.body) == cgi.CREDENTIAL else ""
+        if not cookie:
+            raise await self._turned_away(login, reply)
         self._keep(cookie)
-        await self._gate.accept()
+        await self._gate.clear()
         return cookie
 
-    async def _turned_away(self, login: Login, fault: Fault, body: bytes) -> RouterdError:
+    async def _turned_away(self, login: Login, reply: Reply) -> RouterdError:
         """Only what is plainly not about the login may be tried again."""
         place = self._controller.place
+        fault = cgi.fault(reply.body)
+        if not fault:
+            if reply.status == 503 and reply.is_whole:
+                await self._gate.clear()
+                return TransientError("pos.busy", f"{place} is busy (HTTP 503): it is asked less often")
+            if reply.status in (401, 403) or (cgi.is_page(cgi.root(reply.body)) and cgi.asks_for_login(reply.body)):
+                return await self._gate.refuse(f"HTTP {reply.status}" if reply.status != 200 else _PAGE.words)
+            return await self._gate.doubt(_unclear(reply))
         words = _told(fault, login.password, login.otp).words
+        if not cgi.is_no_attempt(fault):
+            return await self._gate.refuse(words)
+        if not reply.is_whole:
+            return await self._gate.doubt(_unclear(reply))
+        await self._gate.clear()
         if fault.meaning is Meaning.CONTENDED:
             message = f"{place} has every cookie in use ({words}): find the other programs that poll it"
             return TransientError("source.contended", message)
-        if fault.meaning is Meaning.BUSY:
-            return TransientError("pos.busy", f"{place} is busy ({words}): it is asked less often")
-        if fault is _PAGE and not cgi.asks_for_login(body):
-            return PermanentError("pos.not_a_commander", f"{place} answers a login with a page: check host and port")
-        return await self._gate.refuse(login, words)
+        return TransientError("pos.busy", f"{place} is busy ({words}): it is asked less often")
 
-    async def _fault(self, answer: Answer, body: bytes = b"") -> Fault:
+    async def _fault(self, answer: Answer) -> Fault:
         if answer.is_page:
             return _PAGE
         if not answer.head:
@@ -162,7 +167,7 @@ class Visit:
         if not answer.root:
             what = f"{self._controller.place} answers no XML, so it is no Commander: check host and port"
             raise PermanentError("pos.not_a_commander", what)
-        return cgi.fault(body or await answer.small()) or _SILENT
+        return cgi.fault(await answer.small()) or _SILENT
 
     def _keep(self, cookie: str) -> None:
         self._cookie = cookie
@@ -183,6 +188,17 @@ class Visit:
     def _forget(self) -> None:
         self._cookie = ""
         self._inlet.scratch.unlink(missing_ok=True)
+
+
+def _unclear(reply: Reply) -> str:
+    """Why a login's answer does not say what became of it."""
+    if not reply.status:
+        return "no answer came"
+    if reply.status != 200:
+        return f"the answer was HTTP {reply.status}"
+    if not reply.is_whole:
+        return "the answer broke off"
+    return "the answer is no Commander's: check host and port"
 
 
 def _told(fault: Fault, *secrets: str) -> Fault:

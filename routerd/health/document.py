@@ -1,5 +1,6 @@
 """Facts become a health document. Pure."""
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 from routerd.wire import health
 
 EVERY_S = 300.0
+MAX_DOCUMENT_BYTES = 12 << 10  # a poll has 16 KiB, and carries results too
 _SPREAD = 0.1  # so that a fleet does not fall into step
 
 
@@ -22,15 +24,20 @@ class Trouble:
 
 
 def document(
-    facts: Mapping[str, Any], pos: Sequence[Mapping[str, Any]], troubles: Iterable[Trouble], missed: Iterable[str]
+    facts: Mapping[str, Any], pos: Sequence[Mapping[str, Any]], troubles: Iterable[Trouble], missed: Sequence[str]
 ) -> dict[str, Any]:
     """A whole document: what `facts` (by the names of `health.SHAPE`) does not say, or says in another type, is None.
 
-    `missed` names the probes that did not answer in time, whose facts are therefore old or missing.
+    `missed` names the probes that did not answer in time, whose facts are therefore old or missing. A document that is
+    too large for a poll loses its last POS devices, and names `pos` there too.
     """
-    said = {**facts, "v": 1, "pos": list(pos[: health.MAX_POS]), "partial": sorted(set(missed))}
-    whole, _ = health.read({**said, "errors": [_row(trouble) for trouble in _by_code(troubles)]})
-    return whole
+    said = {**facts, "v": 1, "errors": [_row(trouble) for trouble in _by_code(troubles)]}
+    names, rows = sorted(set(missed)), list(pos[: health.MAX_POS])
+    while True:
+        whole, _ = health.read({**said, "pos": rows, "partial": names})
+        if not rows or len(json.dumps(whole, separators=(",", ":"))) <= MAX_DOCUMENT_BYTES:
+            return whole
+        rows, names = rows[:-1], sorted({*missed, "pos"})
 
 
 def is_due(sent_s: float, now_s: float, chance: float) -> bool:

@@ -242,3 +242,31 @@ class Router:
 
     def codes(self) -> set[str]:
         return {condition.code for condition in self.conditions.snapshot()}
+
+
+async def steps(room: Enrollment, count: int) -> str:
+    for _ in range(count):
+        await room.step()
+    return room.snapshot().state
+
+
+async def active(router: Router) -> Enrollment:
+    room = await router.begin()
+    assert await steps(room, 2) == "active"
+    return room
+
+
+async def ask(router: Router, path: str = "/v1/poll") -> Answer:
+    """A signed request as any other room sends it."""
+    headers = router.signer.headers("POST", path, signing.content_digest(b"{}"))
+    return await router.cloud.post(path, b"{}", headers)
+
+
+async def active_in(router: Router, most: int = 4) -> Enrollment:
+    room = await router.begin()
+    for _ in range(most):
+        if room.snapshot().state == "active":
+            break
+        await room.step()
+    assert room.snapshot().state == "active"
+    return room

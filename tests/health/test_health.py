@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from routerd.health import ping
-from routerd.health.document import EVERY_S, Trouble, document, is_due, status
+from routerd.health.document import EVERY_S, MAX_DOCUMENT_BYTES, Trouble, document, is_due, status
 from routerd.health.ping import Plan
 from routerd.health.probes import gather
 from routerd.wire import health
@@ -35,11 +35,14 @@ def test_errors_are_one_per_code_with_the_newest_first_and_at_most_ten() -> None
     assert len(document({}, [], again[1:], [])["errors"][0]["msg"]) == 160
 
 
-def test_a_full_document_fits_into_a_poll() -> None:
-    pos = [{name: "x" * 40 if kind is str else 1 << 40 for name, kind in health.SHAPE["pos"].shape.items()}] * 40
-    whole = document({}, pos, [Trouble(f"c.{at}", "m" * 160, NOW_MS, NOW_MS) for at in range(20)], ["temp"])
-    assert len(whole["pos"]) == health.MAX_POS
-    assert len(json.dumps(whole, separators=(",", ":"))) < 16 << 10
+@pytest.mark.parametrize(("chars", "partial"), [(4, ["temp"]), (160, ["pos", "temp"])])
+def test_a_full_document_fits_into_a_poll(chars: int, partial: list[str]) -> None:
+    row = {name: "x" * chars if kind is str else 1 << 40 for name, kind in health.SHAPE["pos"].shape.items()}
+    troubles = [Trouble(f"c.{at}", "m" * 160, NOW_MS, NOW_MS) for at in range(20)]
+    whole = document({}, [row] * 40, troubles, ["temp"])
+    assert whole["partial"] == partial
+    assert 5 < len(whole["pos"]) <= health.MAX_POS
+    assert len(json.dumps(whole, separators=(",", ":"))) <= MAX_DOCUMENT_BYTES
 
 
 def test_a_change_of_state_is_worth_sending_and_a_counter_is_not() -> None:

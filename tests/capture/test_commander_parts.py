@@ -10,7 +10,7 @@ from routerd.capture.commander import cgi
 from routerd.capture.commander.agenda import Agenda, Rhythm
 from routerd.capture.commander.cgi import Meaning
 from routerd.capture.commander.inflate import MAX_DOCUMENT_BYTES, PIECE_BYTES, Inflater
-from routerd.capture.commander.periods import Period, choose, due, listed, named, period
+from routerd.capture.commander.periods import Period, choose, due, listed, named, newest, period
 from routerd.errors import CorruptError, TransientError
 from scripts.commander import answers
 from tests.samples import sample
@@ -67,6 +67,43 @@ def test_numbers_that_began_anew_make_all_recent_days_due() -> None:
     taken = {each.name for each in DAYS}.__contains__
     assert due(reset, DAILY, taken, catch_up_days=7) == []
     assert [each.number for each in due(reset, DAILY, taken, catch_up_days=7, all_days=True)] == [1, 2]
+
+
+def closings(*names: str) -> list[Period]:
+    found = [period("daily", name) for name in names]
+    return [each for each in found if each]
+
+
+def test_a_closing_dated_in_the_future_hides_no_other() -> None:
+    usual = [f"2026-11-{day:02}.{day + 378}" for day in range(10, 20)]
+    wrong, before, after = "2099-11-21.399", "2026-11-20.398", ["2026-11-22.400", "2026-11-23.401"]
+    days = closings(*usual, wrong, before)
+    assert [each.file_name for each in due(days, DAILY, none_taken, catch_up_days=2)] == [usual[-1], before, wrong]
+    taken = {f"daily/{name}" for name in [*usual, wrong]}.__contains__
+    days = closings(*usual, wrong, before, *after)
+    assert [each.file_name for each in due(days, DAILY, taken, catch_up_days=1)] == [before, *after]
+    only_wrong = {f"daily/{wrong}"}.__contains__
+    assert [each.file_name for each in due(days, DAILY, only_wrong, catch_up_days=1)] == after[1:]
+    last = newest(days, "daily")
+    assert last
+    assert last.file_name == after[1]
+
+
+def test_a_closing_dated_in_the_past_is_due_by_its_number() -> None:
+    days = [*DAYS, *closings("2010-01-01.314")]
+    assert due(days, DAILY, {each.name for each in DAYS}.__contains__, catch_up_days=7) == days[-1:]
+
+
+def test_days_after_numbers_began_anew_are_due_by_their_day() -> None:
+    days = [*DAYS, *closings("2026-07-19.1", "2026-07-20.2")]
+    taken = {each.name for each in days[:-1]}.__contains__
+    assert due(days, DAILY, taken, catch_up_days=7) == days[-1:]
+
+
+def test_days_after_a_shop_was_shut_are_due() -> None:
+    days = [*DAYS, *closings("2026-08-10.314", "2026-08-11.315")]
+    taken = {each.name for each in days[:-1]}.__contains__
+    assert due(days, DAILY, taken, catch_up_days=7) == days[-1:]
 
 
 def test_of_one_day_the_kind_configured_first_comes_first() -> None:

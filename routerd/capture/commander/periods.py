@@ -15,6 +15,7 @@ from routerd.errors import PermanentError
 CODES = {"shift": "1", "daily": "2"}  # kind -> the controller's period (URL Reference Guide, vtransset)
 CURRENT = "current"
 MAX_WISH_DAYS = 400  # a controller keeps about 91 days; the bound keeps a mistyped year from filling memory
+_MAX_AHEAD_DAYS = 2
 _KINDS = {code: kind for kind, code in CODES.items()}
 _PART = re.compile(
     rb"<(?:[\w.-]+:)?(periodInfo|period|reportParameter)\b([^<>]*)>([^<]*)"  # one pass: a list cannot make it slow
@@ -74,7 +75,10 @@ def listed(body: bytes) -> tuple[Period, ...]:
 
 
 def newest(periods: Iterable[Period], kind: str) -> Period | None:
-    return max((each for each in periods if each.kind == kind), default=None)
+    """The newest of those that are not dated ahead of all others."""
+    closed = [each for each in periods if each.kind == kind]
+    horizon = _horizon(closed)
+    return max((each for each in closed if each.day <= horizon), default=None)
 
 
 def due(
@@ -87,19 +91,24 @@ def due(
 ) -> list[Period]:
     """What is to be read without being asked, oldest first; of one day, the kind configured first comes first.
 
-    Per kind: what is newer than the newest that was taken. Where none was, or with `all_days` (the numbering began
-    anew), what was not taken of the last `catch_up_days`, at least one, up to the newest in the list: the router's own
-    clock may be wrong.
+    Per kind: what is newer than the newest that was taken, by day or by number. Where none was, or with `all_days` (the
+    numbering began anew), what was not taken of the last `catch_up_days`, at least one, up to the newest in the list:
+    the router's own clock may be wrong. Closings dated ahead of all others (the POS's clock was wrong once) are due,
+    and hide no other.
     """
     chosen = []
     for kind in kinds:
         closed = sorted(each for each in periods if each.kind == kind)
-        last = max((each for each in closed if taken(each.name)), default=None)
+        horizon = _horizon(closed)
+        held = {each for each in closed if taken(each.name)}
+        left = [each for each in closed if each not in held]
+        last = max((each for each in held if each.day <= horizon), default=None)
         if last and not all_days:
-            chosen += [each for each in closed if each > last]
-        elif closed:
-            since = _days_before(closed[-1].day, max(1, catch_up_days))
-            chosen += [each for each in closed if each.day > since and not taken(each.name)]
+            top = max(each.number for each in held)
+            chosen += [each for each in left if each > last or each.number > top]
+        else:
+            since = _days_before(horizon, max(1, catch_up_days))
+            chosen += [each for each in left if each.day > since]
     return sorted(chosen, key=lambda each: (each.day, kinds.index(each.kind), each.number))
 
 
@@ -132,6 +141,26 @@ def days(first: str, last: str) -> list[str]:
         message = f"{first} to {last}: name the earlier day first, at most {MAX_WISH_DAYS} days, as 2026-07-16"
         raise PermanentError("backfill.bad_range", message)
     return [(begin + timedelta(days=each)).isoformat() for each in range(count)]
+
+
+def _horizon(closed: Iterable[Period]) -> str:
+    """The newest day but for a few that a gap parts from most of the list; "" where there is none.
+
+    After a real gap (a shop that was shut) this lags by those few days, which costs nothing: they are due all the same.
+    """
+    known = sorted({each.day for each in closed if _ordinal(each.day)})
+    for few in (3, 2, 1):
+        if len(known) >= 2 * few and _ordinal(known[-few]) - _ordinal(known[-few - 1]) > _MAX_AHEAD_DAYS:
+            return known[-few - 1]
+    return known[-1] if known else ""
+
+
+def _ordinal(day: str) -> int:
+    """0 for a day that the calendar does not know."""
+    try:
+        return date.fromisoformat(day).toordinal()
+    except ValueError:
+        return 0
 
 
 def _days_before(day: str, days: int) -> str:

@@ -39,4 +39,4 @@ def minted_ms(nonce: str, keys: Sequence[bytes], now_ms: int) -> int:
 
 
 def _seal(said: bytes, key: bytes) -> bytes:
-    return hmac.digest(key, said, hashlib.sha256)[:_SEAL_BYTES]
+    return hashlib.blake2b(said, key=key, digest_size=_SEAL_BYTES).digest()  # a tenth of what HMAC costs here

@@ -5,6 +5,7 @@ server verify signatures without having asked it before. Then the key, the signa
 which is told to nobody who has not proven to be that device.
 """
 
+import base64
 import time
 from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from routerd.wire.signing import Signed, Target
 
 _ONCE = {"signature", "signature-input", "content-digest", "routerd-boot", "routerd-protocol"}
 _MAX_HEADER_CHARS = 512
+_DIGEST_PREFIX = "sha-256=:"
 
 
 def wall_ms() -> int:
@@ -81,18 +83,14 @@ class SignedAuthenticator:
 
     def read(self, inbound: Inbound) -> Proven:
         """What costs nothing. Raises Refusal 400, 401, 426."""
-        seen: set[str] = set()
-        for name in inbound.headers:
-            lower = name.lower()
-            if lower in _ONCE:
-                if lower in seen or len(inbound.headers[name]) > _MAX_HEADER_CHARS:
-                    raise Refusal(401, "signature_malformed", "a header of the signature is there twice or too long")
-                seen.add(lower)
+        _check_once(inbound)
         check_protocol(inbound.headers)
         try:
             signed = signing.read(inbound.headers)
         except CorruptError as exc:
             raise Refusal(401, "signature_malformed", str(exc)) from exc
+        if base64.b64decode(signed.digest[len(_DIGEST_PREFIX) : -1]) != inbound.content_sha256:
+            raise Refusal(400, "digest_mismatch", "the digest that is signed is not the body's")
         authority = inbound.authority.lower()
         if authority not in self._authorities:
             raise Refusal(401, "signature_bad", "this server is not the one the request was signed for")
@@ -123,3 +121,14 @@ class SignedAuthenticator:
             self._known.conflict(caller.device, "clone", proven.now_ms)
             return True
         return False
+
+
+def _check_once(inbound: Inbound) -> None:
+    """A header that is there twice is read by one and signed by another. Raises Refusal 401."""
+    seen: set[str] = set()
+    for name, value in inbound.headers.items():  # items, not names: those hide what is there twice
+        lower = name.lower()
+        if lower in _ONCE:
+            if lower in seen or len(value) > _MAX_HEADER_CHARS:
+                raise Refusal(401, "signature_malformed", "a header of the signature is there twice or too long")
+            seen.add(lower)

@@ -104,6 +104,8 @@ def load(specification: str) -> tuple[str, tuple[SigningKey, frozenset[str]]]:
     kid, _, rest = specification.partition(":")
     scopes, _, name = rest.partition(":")
     path = Path(name)
+    if not (kid and scopes and name):
+        raise PermanentError("signer.key", f"{specification} is no key like c1:read:/etc/fleetd/read.key")
     try:
         if path.stat().st_mode & 0o077:
             raise PermanentError("signer.key", f"{path} can be read by others: chmod 600 {path}")

@@ -2,7 +2,6 @@
 
 import json
 import sqlite3
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,32 +10,13 @@ import pytest
 from fleetd.enroll import chain, registry
 from fleetd.enroll.claims import Claim
 from fleetd.enroll.decision import Effect
-from fleetd.enroll.manifest import CONFLICT, CREATED, UNCHANGED, UPDATED, Line, Row
 from fleetd.enroll.registry import DRAIN_MS, By, Health, Order, Registry, Tenant
 from fleetd.enroll.sqlite_facts import MAX_PENDING_PER_CLAIM, MAX_PENDING_PER_SERIAL
 from fleetd.enroll.sqlite_registry import SqliteRegistry
 from fleetd.refusal import Refusal
 from routerd.errors import PermanentError
 from routerd.wire.commands import Command, Envelope, Result, pack_command
-from tests.fleetd.enroll_kit import ANA, BOB, CLAIM_KEY, HOUR, NOW, Box, OpenRegistry, enrolled, expect, mac, prepare
-
-
-@pytest.fixture(params=["sqlite"])
-def opening(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[OpenRegistry]:
-    opened: list[Registry] = []
-
-    def again() -> Registry:
-        opened.append(SqliteRegistry(tmp_path / "registry.db"))
-        return opened[-1]
-
-    yield again
-    for one in opened:
-        one.close()
-
-
-@pytest.fixture
-def held(opening: OpenRegistry) -> Registry:
-    return prepare(opening())
+from tests.fleetd.enroll_kit import ANA, BOB, CLAIM_KEY, HOUR, NOW, Box, OpenRegistry, enrolled, expect
 
 
 def kinds(held: Registry, tenant: str = "t1") -> list[str]:
@@ -66,14 +46,14 @@ def test_paperwork_that_comes_late_lets_in_who_waits(held: Registry) -> None:
     assert held.pending("t1") == []
 
 
-def test_the_same_request_again_gives_the_same_answer(held: Registry, opening: OpenRegistry) -> None:
+def test_the_same_request_again_gives_the_same_answer(held: Registry, open_registry: OpenRegistry) -> None:
     box = Box(1)
     tickets = {box.asks(held, NOW + again).ticket for again in range(10)}
     assert len(tickets) == 1
     [waiting] = held.pending("t1")
     assert (waiting.count, waiting.first_ms, waiting.last_ms) == (10, NOW, NOW + 9)
     expect(held, box.row("s1"))
-    assert len({box.asks(opening()).device for _ in range(10)}) == 1
+    assert len({box.asks(open_registry()).device for _ in range(10)}) == 1
     assert len(held.devices("t1")) == 1
     assert kinds(held).count("device.bind") == 1
 
@@ -318,58 +298,15 @@ def test_a_retired_serial_waits_for_a_person_and_becomes_a_new_device(held: Regi
     assert box.asks(held).device == again.id
 
 
-def test_rows_are_created_updated_left_or_refused(held: Registry) -> None:
-    box = Box(1)
-    lines = [box.row("s1", 2), Line(3, Row("", (mac(50),), store="s3")), Line(4, Row("GL-4", (mac(60),)))]
-    results = [
-        [outcome.result for outcome in held.import_manifest(lines, ANA, dry_run=dry_run)]
-        for dry_run in (True, False, False)
-    ]
-    assert results == [[CREATED] * 3, [CREATED] * 3, [UNCHANGED] * 3]
-    changed = [box.row("s2", 2), Line(3, Row("", (mac(50), mac(51)))), Line(4, Row("GL-5", (mac(60),)))]
-    assert [one.result for one in held.import_manifest(changed, ANA, dry_run=False)] == [UPDATED, UPDATED, CONFLICT]
-    assert kinds(held).count("manifest.import") == 2
-
-
-def test_an_old_spreadsheet_moves_no_store(held: Registry) -> None:
-    box, device = enrolled(held)
-    [same] = held.import_manifest([box.row("s1")], ANA, dry_run=False)
-    [blank] = held.import_manifest([box.row("")], ANA, dry_run=False)
-    [moved] = held.import_manifest([box.row("s2")], ANA, dry_run=False)
-    assert (same.result, blank.result, moved.result) == (UNCHANGED, UNCHANGED, CONFLICT)
-    assert moved.reason.startswith("use_assign")
-    assert held.device("t1", device).store == "s1"
-
-
-def test_a_rehearsal_writes_nothing(held: Registry) -> None:
-    held.import_manifest([Box(1).row("s1")], ANA, dry_run=True)
-    assert Box(1).asks(held).decision.code == "not_in_manifest"
-
-
-def test_rows_find_their_boards(held: Registry) -> None:
-    by_mac, elsewhere, lapsed = Box(1), Box(2), Box(3)
-    expect(
-        held, by_mac.row("s1", serial=""), elsewhere.row("s2", macs=(mac(99),)), lapsed.row("s3", not_after_ms=NOW - 1)
-    )
-    assert by_mac.asks(held).store == "s1"
-    assert elsewhere.asks(held).decision.code == "mac_mismatch"
-    assert lapsed.asks(held).decision.code == "manifest_lapsed"
-    named = Box(4, model="GL.iNet GL-MT3000")
-    expect(held, named.row("s4", model="mt3000"))
-    assert named.asks(held).store == "s4"
-    twice = Box(5, model="x")
-    expect(held, twice.row("s5", 2, model="a", macs=()), twice.row("s6", 3, model="b", macs=()))
-    assert twice.asks(held).decision.code == "serial_ambiguous"
-    assert Box(5, model="b").asks(held).store == "s6"
-
-
 def ordered(device: str, at: int, args: str = "") -> Order:
     order_id = f"{at:026}"
     payload = pack_command(Command(order_id, device, "ping", {"x": args}, NOW, NOW + 8000, "ana", ""))
     return Order(order_id, device, "ping", registry.QUEUED, NOW + 8000, Envelope(payload, "c1", bytes(64)))
 
 
-def test_a_command_is_sent_until_it_is_held_and_its_first_result_stays(held: Registry, opening: OpenRegistry) -> None:
+def test_a_command_is_sent_until_it_is_held_and_its_first_result_stays(
+    held: Registry, open_registry: OpenRegistry
+) -> None:
     _, device = enrolled(held)
     first, second = ordered(device, 1), ordered(device, 2)
     for order in (first, second, first):
@@ -377,13 +314,13 @@ def test_a_command_is_sent_until_it_is_held_and_its_first_result_stays(held: Reg
     with refused("command_exists"):
         held.order(replace(ordered(device, 1, "other")), ANA)
     assert [one.id for one in held.deliver(device, NOW, 8)] == [first.id, second.id]
-    assert [one.id for one in opening().deliver(device, NOW, 8)] == [first.id, second.id]
+    assert [one.id for one in open_registry().deliver(device, NOW, 8)] == [first.id, second.id]
     held.acknowledge(device, [first.id])
     assert [one.id for one in held.deliver(device, NOW, 8)] == [second.id]
     assert held.deliver(device, NOW + 8001, 8) == []
     for state in ("ok", "error"):
         assert held.finish(device, Result(first.id, state, 5, {"a": 1}), NOW)
-    [latest, oldest] = opening().orders("t1", device)
+    [latest, oldest] = open_registry().orders("t1", device)
     assert (latest.state, oldest.state) == (registry.DELIVERED, registry.DONE)
     assert oldest.result == Result(first.id, "ok", 5, {"a": 1})
     assert kinds(held).count("command.result") == 1
@@ -410,11 +347,11 @@ def test_the_chain_of_a_tenant_holds_and_shows_what_was_done_to_it(held: Registr
     assert chain.broken_at(held.audit("t1")) == 2
 
 
-def test_boots_are_kept_in_order_and_bounded(held: Registry, opening: OpenRegistry) -> None:
+def test_boots_are_kept_in_order_and_bounded(held: Registry, open_registry: OpenRegistry) -> None:
     for at in range(40):
         held.note_boot("k", f"b{at}", NOW + at, "203.0.113.1")
         held.note_boot("k", f"b{at}", NOW + at, "203.0.113.1")
-    assert opening().boots("k") == [(f"b{at}", NOW + at) for at in range(24, 40)]
+    assert open_registry().boots("k") == [(f"b{at}", NOW + at) for at in range(24, 40)]
 
 
 def test_bundles_follow_each_other(held: Registry) -> None:
@@ -427,10 +364,10 @@ def test_bundles_follow_each_other(held: Registry) -> None:
     assert (held.bundles(7, 9), held.bundles(0, 1), held.trust_version()) == ([b"eight"], [b"seven"], 8)
 
 
-def test_what_was_said_survives_a_restart(held: Registry, opening: OpenRegistry) -> None:
+def test_what_was_said_survives_a_restart(held: Registry, open_registry: OpenRegistry) -> None:
     box, device = enrolled(held)
     held.close()
-    again = opening()
+    again = open_registry()
     assert again.caller(box.key.id) == registry.Caller(
         box.key.id, box.key.public, registry.CURRENT, device, "t1", registry.ACTIVE, 1
     )
@@ -447,12 +384,6 @@ def test_the_file_is_private_and_no_other_file_is_taken(tmp_path: Path) -> None:
     for name in ("other.db", "junk.db"):
         with pytest.raises(PermanentError, match="registry"):
             SqliteRegistry(tmp_path / name)
-
-
-def test_ten_thousand_rows_take_one_transaction(held: Registry) -> None:
-    lines = [Line(no, Row(f"GL-{no}", (mac(no),), "m", f"s{no}")) for no in range(2, 10_002)]
-    assert {one.result for one in held.import_manifest(lines, ANA, dry_run=False)} == {CREATED}
-    assert {one.result for one in held.import_manifest(lines, ANA, dry_run=False)} == {UNCHANGED}
 
 
 def test_a_person_acts_under_their_name(held: Registry) -> None:

@@ -3,10 +3,11 @@
 Order never matters, only identity and sums: a backlog written hours late, registers interleaved, clocks that run back
 and counts that start again leave the verdict as it is. Which numbers prove a loss is in `registers`.
 
-A day is complete if the money is equal to the cent, no record is known to be lost, and the site's serials have no hole
-while the controller ran. With equal money such a hole is a void, a prepay or a zero, or losses that cancel out: the day
-is `short` by 0.00. A hole that proves nothing (a number that nothing sold under, a serial skipped in a restart) is told
-in the reasons of a day that is complete.
+A day is complete if the money is equal to the cent, no record is known to be lost, and no hole in the site's serials
+proves a loss: one between neighbours of the period that follow each other as usual, where a register skipped a number
+too or time was too short for a restart. With equal money such a hole is a void, a prepay or a zero, or losses that
+cancel out: the day is `short` by 0.00. A hole that proves nothing (a number that nothing sold under, a serial skipped
+in a restart) is told in the reasons of a day that is complete.
 """
 
 from collections import Counter
@@ -16,6 +17,7 @@ from datetime import datetime
 
 from fleetd.ledger.base import Marker, Totals
 from fleetd.ledger.registers import missing
+from fleetd.ledger.serials import Edges
 from fleetd.ledger.verdict import (
     BY_MONEY,
     COMPLETE,
@@ -45,7 +47,7 @@ def judge(evidence: Evidence, now_ms: int) -> DayVerdict:
     pos_cents = pos_total(evidence)
     ledger_cents = sum(one.ticket.counted_cents for one in counted)
     difference = None if pos_cents is None else ledger_cents - pos_cents
-    lost = missing(held, evidence.markers, serial_before=evidence.serial_before, serial_after=evidence.serial_after)
+    lost = missing(held, evidence.markers, _edges(evidence))
     sides = _sides(evidence, counted)
     unproven: tuple[Missing, ...] = ()
     if difference == 0:
@@ -71,6 +73,13 @@ def judge(evidence: Evidence, now_ms: int) -> DayVerdict:
         late,
         tuple(_reasons(evidence, counted, (status, difference, sides), unproven, now_ms)),
     )
+
+
+def _edges(evidence: Evidence) -> Edges:
+    sides = [side for side in (evidence.start, evidence.end) if side]  # the start has the head's facts
+    opened = next((side.opened for side in sides if side.opened), "")
+    closed = next((side.closed for side in sides if side.closed), "")
+    return Edges(evidence.serial_before, evidence.serial_after, opened, closed)
 
 
 def distinct(tickets: Iterable[HeldTicket]) -> tuple[HeldTicket, ...]:

@@ -101,5 +101,5 @@ def pump_loss(hole: SerialHole, tickets: Iterable[HeldTicket], tills: set[str]) 
         hours(hole.start, hole.end),
         others,
         seen_by=BY_SERIAL,
-        is_proven=hole.is_ordinary,
+        is_proven=hole.is_brisk,
     )

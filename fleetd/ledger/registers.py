@@ -17,26 +17,29 @@ So: the serial says how many are missing and when; the till's number says which;
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 from fleetd.ledger.base import COMPLETION, RECALLED, ROLLBACK, Marker
 from fleetd.ledger.pumps import completion_losses, pump_loss
-from fleetd.ledger.serials import RESET_JUMP, SerialHole, claim, hours, is_number, number_in, serial_holes
+from fleetd.ledger.serials import RESET_JUMP, Edges, SerialHole, claim, hours, is_number, number_in, serial_holes
 from fleetd.ledger.verdict import BY_CLOSE, BY_NUMBER, BY_NUMBER_AND_SERIAL, HeldTicket, Missing
+
+NO_EDGES = Edges()
 
 
 def missing(
-    tickets: Sequence[HeldTicket], markers: Iterable[Marker] = (), *, serial_before: str = "", serial_after: str = ""
+    tickets: Sequence[HeldTicket], markers: Iterable[Marker] = (), around: Edges = NO_EDGES
 ) -> tuple[Missing, ...]:
     """The stretches of tickets that did not arrive, in any order given; repeats and resets of a count do no harm."""
     edges = _edge_numbers(markers)
     tills = _tills(tickets)
     if not any(is_number(held.ticket.serial) for held in tickets):
         return tuple(_by_number_alone(tickets, edges))
-    holes = serial_holes(tickets, serial_before, serial_after)
+    holes = serial_holes(tickets, around)
     found: list[Missing] = []
     for register in sorted(tills | edges.keys()):
-        found += _till_losses(register, tickets, holes, edges.get(register))
+        found += _till_losses(register, tickets, holes, edges.get(register), around)
     found += completion_losses(tickets, holes, tills, bool(found))
     found += [pump_loss(hole, tickets, tills) for hole in holes if hole.left > 0]
     return tuple(found)
@@ -63,7 +66,11 @@ def _edge_numbers(markers: Iterable[Marker]) -> dict[str, tuple[int, int]]:
 
 
 def _till_losses(
-    register: str, tickets: Iterable[HeldTicket], holes: Sequence[SerialHole], edge: tuple[int, int] | None
+    register: str,
+    tickets: Iterable[HeldTicket],
+    holes: Sequence[SerialHole],
+    edge: tuple[int, int] | None,
+    around: Edges,
 ) -> Iterable[Missing]:
     """Holes in a till's numbers that the serials confirm, and what its close says was before the first or after
     the last that arrived."""
@@ -78,9 +85,11 @@ def _till_losses(
     numbers = sorted(known)
     for low, high in pairwise(numbers):
         lost = _lost(low, high, others)
-        count = claim(holes, known[low], known[high], len(lost))
+        count, is_ordinary = claim(holes, known[low], known[high], len(lost))
         if count:
-            yield _missing(register, lost, known[low], known[high], count, BY_NUMBER_AND_SERIAL)
+            told = _missing(register, lost, known[low], known[high], count, BY_NUMBER_AND_SERIAL)
+            is_proven = is_ordinary and around.quiet(known[low], known[high]) is not None
+            yield replace(told, is_proven=is_proven)
     if edge and not numbers and (lost := _lost(edge[0] - 1, edge[1] + 1, others)):
         claim(holes, None, None, len(lost))
         yield _missing(register, lost, None, None, len(lost), BY_CLOSE)
@@ -128,7 +137,6 @@ def _missing(
         hours(start, end),
         side="inside",
         seen_by=seen_by,
-        is_proven=seen_by == BY_NUMBER_AND_SERIAL,
     )
 
 

@@ -54,8 +54,8 @@ class Missing:
     register's own numbers in which `count` are missing, or of the site's serials where the register is ""; "" where
     not known. count: 0 where only the money tells of it.
     after_time, before_time: POS time of the neighbours that did arrive, "" at an edge of the day. hours: local hours
-    of the day the stretch may touch. side: `inside`, `outside` or "". is_proven: the site's serials miss it while the
-    controller ran, so it is lost even if the money is equal.
+    of the day the stretch may touch. side: `inside`, `outside` or "". is_proven: the site's serials miss it between
+    neighbours of the period that follow each other as usual, so it is lost even if the money is equal.
     """
 
     register: str

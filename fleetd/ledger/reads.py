@@ -68,6 +68,8 @@ SELECT source, register, pos_time, boot_no, mono_ms FROM ticket
 WHERE device_no = ?1 AND received_ms >= ?2 AND pos_time != ''
 AND source IN (SELECT source FROM document WHERE device_no = ?1)
 """
+_CLOCK = ("source", "register", "ahead_s", "at_least_s", "spread_s", "samples", "drifting", "zone_minutes")
+_NOTHING: Row = {**dict.fromkeys((*_CLOCK, "zone_guessed", "note")), "register": ""}
 _BY_POLLS = "at least that: a poll finds a ticket late"
 _UNDATED = "read from documents: dated by the poll, not by the sale"
 
@@ -183,32 +185,21 @@ def _heard(source: str, register: str, told: skew.Skew) -> Row:
 def _polled_rows(found: Readings, zone: ZoneInfo | None, heard: set[str]) -> Iterator[Row]:
     """A row per register that was not heard live, or one per source whose registers tell nothing at all."""
     told: set[str] = set()
-    nothing = dict.fromkeys(("ahead_s", "at_least_s", "spread_s"))
     for (source, register), readings in sorted(found.items()):
         bound = None if register in heard else skew.of_polled(readings, zone)
         if bound is not None:
             told.add(source)
-            yield (
-                {"source": source, "register": register}
-                | nothing
-                | {
-                    "at_least_s": round(bound.ahead_ms / 1000, 1),
-                    "samples": bound.samples,
-                    "drifting": "",
-                    "zone_minutes": bound.zone_minutes,
-                    "zone_guessed": "~" if bound.is_guessed else "",
-                    "note": _BY_POLLS,
-                }
-            )
+            least = {"at_least_s": round(bound.ahead_ms / 1000, 1), "samples": bound.samples}
+            place = {"zone_minutes": bound.zone_minutes, "zone_guessed": "~" if bound.is_guessed else ""}
+            yield {**_NOTHING, "source": source, "register": register, **least, **place, "note": _BY_POLLS}
     for source in sorted({source for source, _ in found} - told):
         if not heard:
             counted = sum(len(readings) for (of, _), readings in found.items() if of == source)
-            unknown = {"samples": counted, "drifting": "", "zone_minutes": None, "zone_guessed": "", "note": _UNDATED}
-            yield {"source": source, "register": ""} | nothing | unknown
+            yield {**_NOTHING, "source": source, "samples": counted, "note": _UNDATED}
 
 
 def _polled(db: sqlite3.Connection, device_no: int, since_ms: int) -> Readings:
-    """Of the sources that give documents."""
+    """Of the tickets of sources that give documents, received since then."""
     dates = Redating(db)
     found: Readings = {}
     for source, register, pos_time, boot_no, mono_ms in db.execute(_POLLED, (device_no, since_ms)):

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import islice
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 
 from fleetd import cli
-from routerd.model import RECORD, Draft, Stamp
+from routerd.model import RECORD, Draft, Stamp, Stream
 from scripts.pos.formats import Settings, sales, transset
 from scripts.pos.period import period
 from tests.fleetd.kit import segment
@@ -78,3 +79,15 @@ def test_a_growing_document_bounds_the_clock_of_each_register_from_below(house: 
     for row in rows:
         assert SKEW_S - 30 <= row["at_least_s"] <= SKEW_S + 1, row
         assert (row["ahead_s"], row["zone_minutes"], row["zone_guessed"]) == (None, -300, "")
+
+
+def test_a_register_that_is_heard_live_needs_no_bound(house: House, capsys: Out) -> None:
+    made = recorded()
+    polled(house, made)
+    printed = [replace(one, identity=None) for one in made if b'posNum="101"' in one.data][:40]
+    for number, one in enumerate(printed, 1):
+        at_ms = int((datetime.fromisoformat(one.pos_time or "") - timedelta(seconds=SKEW_S)).timestamp() * 1000)
+        house.take(stamped(segment(number, [one], Stream("lane", 7)), stamp(at_ms)), at_ms=at_ms + 300)
+    live, other = registers(house, capsys)
+    assert (live["source"], live["register"], abs(live["ahead_s"] - SKEW_S) <= 1) == ("lane", "101", True)
+    assert (other["source"], other["register"], other["ahead_s"]) == ("commander", "102", None)

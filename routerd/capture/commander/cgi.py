@@ -31,7 +31,8 @@ class Meaning(Enum):
     """What a fault says, and so who must act."""
 
     REFUSED = auto()  # this login, or the account: a person
-    EXPIRED = auto()  # the cookie: log in once more
+    EXPIRED = auto()  # the controller does not know the cookie: log in once more
+    DOUBTED = auto()  # the cookie, it seems, and it may still count as in use: give it back, log in once more
     CONTENDED = auto()  # every cookie is in use: somebody else must release one
     BUSY = auto()  # wait
     UNKNOWN = auto()  # the controller has no such command
@@ -45,12 +46,13 @@ class Meaning(Enum):
 _MEANINGS = [
     (Meaning.EXPIRED, r"loginrequired"),
     (Meaning.REFUSED, r"lock(?:ed|out)|attempts"),
-    (Meaning.CONTENDED, r"(?:maximum|too many|limit|all)\b.*(?:cookie|credential|session)|cookies? .*in use"),
+    (Meaning.CONTENDED, r"\b(?:maximum|too many|limit|all)\b.*(?:cookie|credential|session)|cookies? .*in use"),
     (Meaning.REFUSED, r"authentication|\b(?:user ?id|pin)\b|otp|one.?time|passw|credentials|user.?name|login failed"),
-    (Meaning.EXPIRED, r"login required|log ?in|session|cookie|credential"),
+    (Meaning.DOUBTED, r"login required|(?:session|cookie|credential)s? .*(?:expired|timed out|invalid|unknown)"),
+    (Meaning.DENIED, r"denied|permission|not (?:authori|permitted|allowed)"),
+    (Meaning.DOUBTED, r"log ?in|session|cookie|credential"),
     (Meaning.BUSY, r"busy|try again|not ready|unavailable|not available|starting"),
     (Meaning.UNKNOWN, r"commandnotfound|invalidcommand|(?:unknown|invalid|unsupported|no such) (?:command|function)"),
-    (Meaning.DENIED, r"denied|permission|not (?:authori|permitted|allowed)"),
     (Meaning.ABSENT, r"not ?found|no such|does not exist|invalid ?(?:param|file|period)|no data"),
 ]
 

@@ -19,7 +19,7 @@ from routerd.fsio import write_atomically
 
 log = logging.getLogger("routerd.capture.commander")
 
-_PAGE = Fault(Meaning.EXPIRED, "it shows its login page")
+_PAGE = Fault(Meaning.DOUBTED, "it shows its login page")
 _WORDS_CHARS = 120  # of the controller's words, for people
 _SILENT = Fault(Meaning.OTHER, "it answers something else than was asked for")
 
@@ -110,9 +110,9 @@ class Visit:
                     yield answer
                     return
                 fault = await self._fault(answer)
-            if fault.meaning not in (Meaning.EXPIRED, Meaning.REFUSED):
+            if fault.meaning not in (Meaning.EXPIRED, Meaning.DOUBTED, Meaning.REFUSED):
                 raise FaultError(self._controller.place, cmd, _told(fault, cookie))
-            if fault is _PAGE:  # it may still count as in use
+            if fault.meaning is not Meaning.EXPIRED:  # it may still count as in use
                 await self.leave()
             self._forget()
         message = f"{self._controller.place} took the login, and then {cmd} says: {_told(fault, cookie).words}"

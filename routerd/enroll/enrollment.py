@@ -300,7 +300,7 @@ class Enrollment:
 
     def _settle(self) -> None:
         """What follows from the place: who may speak, which condition holds."""
-        if self._place.state in SPEAKS and self._parts.signer.nonce:
+        if self._place.state in SPEAKS:
             self.speaks.set()
         else:
             self.speaks.clear()

@@ -36,7 +36,13 @@ Looks for what must not be in an image's root filesystem: identities, keys, seed
 Exit status: 0 nothing found, 1 something found, 64 ROOTFS is no directory.
 """
 _HEAD_BYTES = 64 << 10  # no key or configuration with a secret is longer
-_SOURCE_TREES = ("usr/lib/", "lib/", "usr/share/doc/", "usr/include/", "www/luci-static/")  # code may speak of keys and cookies
+_SOURCE_TREES = (
+    "usr/lib/",
+    "lib/",
+    "usr/share/doc/",
+    "usr/include/",
+    "www/luci-static/",
+)  # code may speak of keys and cookies
 _RULES = (  # (kind, pattern of the path without regard to case, what to do)
     ("identity", "*/device.key*", "delete it: each router makes its own"),
     ("identity", "*/identity.json", "delete it: each router makes its own"),

@@ -6,9 +6,10 @@ from dataclasses import replace
 import pytest
 
 from routerd.enroll.exchange import UNTRUSTED, Answer
+from routerd.enroll.hardware import Hardware
 from routerd.errors import CorruptError
 from routerd.wire.ed25519 import SigningKey
-from tests.enroll.cloud import NOW_MS, FakeCloud, Router, active, active_in, ask, order, steps, version
+from tests.enroll.cloud import BOX, NOW_MS, FakeCloud, Router, active, active_in, ask, order, steps, version
 from tests.fakes.clock import FakeClock
 from tests.fakes.disk import FakeDisk, Loss, PowerCut
 
@@ -206,3 +207,18 @@ async def test_the_room_runs_by_itself_and_rests_when_it_is_active(router: Route
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
+
+
+@pytest.mark.parametrize("serial", ["SN-1", "SN-2"])
+async def test_another_serial_under_our_key_makes_the_box_look_at_itself(router: Router, serial: str) -> None:
+    room = await active(router)
+    first = room.snapshot().key_id
+    router.box = Hardware(serial, BOX.macs, BOX.board)
+    router.cloud.manifest.add("SN-2")
+    await room.refused(409, "key_serial_mismatch")
+    if serial == "SN-1":
+        assert (room.snapshot().state, room.snapshot().key_id) == ("held", first)
+    else:
+        assert not room.speaks.is_set()
+        assert await steps(room, 2) == "active"
+        assert (room.device_id, room.snapshot().key_id != first) == ("d_2", True)

@@ -19,6 +19,9 @@ OPEN, DONE, EXPIRED = "open", "done", "expired"
 HOLE_GRACE_MS = 600_000  # numbers that no gap declares lost are most likely on their way, behind the document
 JUMP_GRACE_MS = 3_600_000  # a router that was away catches up by itself, in an order of its own
 
+MAX_DAYS = 400  # before and behind today; four times the longest window of a POS
+EARLIEST_DAY = "2000-01-01"  # no POS that is read is older
+
 _ORDER = """
 SELECT id, device, source, first_day, last_day, is_by_hand, reason, state, created_ms, times, sent_ms, closed_ms
 FROM backfill
@@ -120,6 +123,7 @@ def _claims(
     spans = Spans(db, LAYER)
     dailies = {one.source for one in known if one.kind == "daily"}
     own = [one for one in known if one.kind == "daily" or one.source not in dailies]
+    own = [one for one in own if _is_plausible(one.verdict.business_day, now_ms)]
     for source, found in groupby(sorted(own, key=lambda one: one.source), key=lambda one: one.source):
         periods = list(found)
         for one in periods:
@@ -129,6 +133,13 @@ def _claims(
             if not _skips(before, after, now_ms):
                 for day in days_of(before.verdict.business_day, after.verdict.business_day)[1:-1]:
                     yield source, _excused(after.verdict, day)
+
+
+def _is_plausible(day: str, now_ms: int) -> bool:
+    """Whether a document can be of this day: a POS whose clock is wrong closes periods of any."""
+    today = datetime.fromtimestamp(now_ms / 1000, UTC).date()
+    reach = timedelta(days=MAX_DAYS)
+    return max(EARLIEST_DAY, (today - reach).isoformat()) <= day <= (today + reach).isoformat()
 
 
 def _skips(before: JudgedDay, after: JudgedDay, now_ms: int) -> bool:
@@ -163,7 +174,8 @@ def _closed(order: Kept, known: Iterable[JudgedDay], window: Window | None, now_
         for one in known
         if one.source == order.source and one.verdict.status in SETTLED and one.received_ms >= fresh_ms
     }
-    if settled.issuperset(days_of(order.first_day, order.last_day)):
+    ordered = date.fromisoformat(order.last_day) - date.fromisoformat(order.first_day)
+    if sum(order.first_day <= day <= order.last_day for day in settled) == ordered.days + 1:
         return DONE
     today = datetime.fromtimestamp(now_ms / 1000, UTC).date()
     kept_days = (window or WINDOWS["commander"]).days + 1  # wherever on earth the store's midnight is
@@ -172,8 +184,6 @@ def _closed(order: Kept, known: Iterable[JudgedDay], window: Window | None, now_
 
 def _uncovered(wanted: orders.Wanted, standing: Iterable[Kept]) -> list[str]:
     """The wanted days that no order asks for, or asked for in vain."""
-    covered: set[str] = set()
-    for order in standing:
-        if order.source == wanted.source:
-            covered.update(days_of(order.first_day, order.last_day))
-    return [day for day in days_of(wanted.first_day, wanted.last_day) if day not in covered]
+    spans = [(order.first_day, order.last_day) for order in standing if order.source == wanted.source]
+    days = days_of(wanted.first_day, wanted.last_day)
+    return [day for day in days if not any(first <= day <= last for first, last in spans)]

@@ -48,8 +48,8 @@ class Entries:
         self._reached: dict[int, list[tuple[int, int]]] = {}  # stream -> sequence numbers dealt with, as ranges
         self.documents: list[int] = []
         """The numbers of the records that brought a document."""
-        self.touched: set[tuple[int, str, int]] = set()
-        """(device, source, epoch) of every record that was placed."""
+        self.touched: dict[tuple[int, str, int], tuple[int, int]] = {}
+        """(device, source, epoch) of every record that was placed, with the lowest and the highest number placed."""
 
     def take(self, stored: StoredRecord, outcome: Outcome) -> None:
         record = stored.record
@@ -61,7 +61,7 @@ class Entries:
         mono_ms = _plausible(record.stamp.mono_ns // 1_000_000)
         self._db.execute(_REACH, (stream_no, boot_no, mono_ms, stored.received_ms))
         self._reach(stream_no, record.seq, record.seq)
-        self.touched.add((device_no, record.stream.source, record.stream.epoch))
+        self._touch(device_no, record.stream, record.seq)
         if stored.copy_of is None:
             self._enter(device_no, boot_no, stored, outcome)
 
@@ -70,7 +70,12 @@ class Entries:
         device_no = self.device(stored.device)
         self._db.execute("DELETE FROM undecodable WHERE record_no = ?", (stored.no,))
         self._enter(device_no, self._learn(device_no, stored), stored, outcome)
-        self.touched.add((device_no, stored.record.stream.source, stored.record.stream.epoch))
+        self._touch(device_no, stored.record.stream, stored.record.seq)
+
+    def _touch(self, device_no: int, stream: Stream, seq: int) -> None:
+        place = (device_no, stream.source, stream.epoch)
+        low, high = self.touched.get(place, (seq, seq))
+        self.touched[place] = (min(low, seq), max(high, seq))
 
     def finish(self, position: int) -> None:
         """Write what was gathered: clocks, how far each stream is dealt with, and how far the reading is."""

@@ -67,7 +67,7 @@ class Follower:
                 entries = Entries(self._book, {device.id: device for device in self._store.devices()})
                 entries.again(stored, outcome)
                 entries.finish(self.position())
-                verdicts.judge(self._book, entries.documents, (), self._now_ms())
+                verdicts.judge(self._book, entries.documents, {}, self._now_ms())
                 sources = {(device_no, source) for device_no, source, _ in entries.touched}
                 verdicts.judge_again(self._book, sources, self._now_ms())
             yield stored, getattr(outcome, "code", "")

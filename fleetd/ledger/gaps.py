@@ -113,8 +113,8 @@ def _undocumented(days: Sequence[JudgedDay], standing: Sequence[backfill.Kept]) 
     """Business days that the ledger ordered because no document of them ever came, dated by the calendar."""
     known = {(one.source, one.verdict.business_day) for one in days}
     for order in standing:
-        for day in backfill.days_of(order.first_day, order.last_day):
-            if not order.is_by_hand and (order.source, day) not in known:
+        for day in () if order.is_by_hand else backfill.days_of(order.first_day, order.last_day):
+            if (order.source, day) not in known:
                 begin_ms = int(datetime.fromisoformat(f"{day}T00:00+00:00").timestamp() * 1000)
                 yield order.source, ABSENT, begin_ms, begin_ms + DAY_MS, 0, 0, 0, 0
 

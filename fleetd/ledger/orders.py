@@ -28,7 +28,8 @@ def wanted(
     """What to order of one store from (source, verdict) pairs, adjacent days in one order, oldest first per source.
 
     A day is wanted if something of it is missing, or if nothing of it arrived at all though days before and after it
-    did. Nothing older than the source's window is, nor anything of a source that has none.
+    did. Nothing older than the source's window is, no absent day that is yet to come, nor anything of a source that
+    has no window.
     """
     days: dict[str, dict[date, list[DayVerdict]]] = {}
     for source, verdict in verdicts:
@@ -39,7 +40,7 @@ def wanted(
         Wanted(source, first.isoformat(), last.isoformat())
         for source in sorted(days)
         if source in windows and windows[source].days
-        for first, last in _runs(sorted(_wanted_days(days[source], today - timedelta(days=windows[source].days))))
+        for first, last in _runs(sorted(_wanted_days(days[source], today, windows[source])))
     )
 
 
@@ -52,11 +53,12 @@ def next_attempt_ms(attempts: int, last_ms: int) -> int:
     return last_ms + min(LAST_WAIT_MS, FIRST_WAIT_MS << min(attempts - 1, 7))
 
 
-def _wanted_days(known: Mapping[date, list[DayVerdict]], oldest: date) -> Iterator[date]:
+def _wanted_days(known: Mapping[date, list[DayVerdict]], today: date, window: Window) -> Iterator[date]:
+    oldest, tomorrow = today - timedelta(days=window.days), today + timedelta(days=1)  # a store may be a day ahead
     yield from (day for day, told in known.items() if day >= oldest and any(map(_is_wanted, told)))
     for before, after in pairwise(sorted(known)):
-        absent = (before + timedelta(days=n) for n in range(1, (after - before).days))
-        yield from (day for day in absent if day >= oldest)
+        low, high = max(before + timedelta(days=1), oldest), min(after - timedelta(days=1), tomorrow)
+        yield from (low + timedelta(days=n) for n in range((high - low).days + 1))
 
 
 def _is_wanted(verdict: DayVerdict) -> bool:

@@ -2,7 +2,7 @@
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -10,20 +10,22 @@ from typing import Any
 from fleetd.ledger import days
 from fleetd.ledger.clocks import Redating
 from fleetd.ledger.evidence import beside, kind_of, of_document
-from fleetd.ledger.verdict import COMPLETE, LATE, DayVerdict, Missing
+from fleetd.ledger.verdict import COMPLETE, LATE, UNKNOWN, DayVerdict, Missing
 
 SETTLED = (COMPLETE, LATE)
 _INCOMPLETE = """
 SELECT record_no FROM document c WHERE c.missing > 0 AND c.device_no = ? AND c.source = ?
-    AND EXISTS (SELECT 1 FROM run r WHERE r.document_no = c.record_no AND r.epoch = ?)
+    AND EXISTS (SELECT 1 FROM run r WHERE r.document_no = c.record_no AND r.epoch = ? AND r.last >= ? AND r.first <= ?)
 """
 _KEEP = """
-INSERT INTO day VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO day VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
 ON CONFLICT (device_no, source, name) DO UPDATE SET document_no = excluded.document_no, period = excluded.period,
     business_day = excluded.business_day, status = excluded.status, verdict = excluded.verdict,
     opened_ms = excluded.opened_ms, closed_ms = excluded.closed_ms, is_settled = excluded.is_settled
-WHERE excluded.is_settled OR NOT is_settled OR document_no = excluded.document_no
-"""  # a document read again and not yet whole takes nothing from one that was
+WHERE document_no = excluded.document_no
+    OR excluded.document_no > document_no AND (?12 OR NOT is_settled)
+    OR (SELECT missing FROM document WHERE record_no = day.document_no) > 0
+"""  # the latest whole reading counts; one that is not whole takes nothing from a day that is settled
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +46,19 @@ class JudgedDay:
 
 
 def judge(
-    db: sqlite3.Connection, documents: Iterable[int], touched: Iterable[tuple[int, str, int]], now_ms: int
+    db: sqlite3.Connection,
+    documents: Iterable[int],
+    touched: Mapping[tuple[int, str, int], tuple[int, int]],
+    now_ms: int,
 ) -> None:
-    """Inside the follower's transaction: judge new documents, and incomplete ones that more may have arrived for."""
+    """Inside the follower's transaction: judge new documents, and incomplete ones that more may have arrived for.
+
+    touched: (device, source, epoch) to the lowest and the highest sequence number that arrived: a document that names
+    none of them can say nothing new.
+    """
     wanted = dict.fromkeys(documents)
-    for place in touched:
-        wanted |= dict.fromkeys(number for (number,) in db.execute(_INCOMPLETE, place))
+    for place, span in touched.items():
+        wanted |= dict.fromkeys(number for (number,) in db.execute(_INCOMPLETE, (*place, *span)))
     _judge_all(db, sorted(wanted), now_ms)
 
 
@@ -101,7 +110,8 @@ def _judge_one(db: sqlite3.Connection, document_no: int, dates: Redating, now_ms
     closed = next((found for side in sides if (found := moment(side.closed))), None)
     key = (device_no, source, evidence.document, document_no, evidence.kind, day)
     is_settled = verdict.status in SETTLED
-    db.execute(_KEEP, (*key, verdict.status, told, opened, closed, is_settled))
+    is_whole = not gathered.missing and verdict.status != UNKNOWN
+    db.execute(_KEEP, (*key, verdict.status, told, opened, closed, is_settled, is_whole))
     neighbours = beside(db, device_no, source, evidence.document) if is_settled else ()
     return [one.document_no for one in neighbours if one and not one.is_settled]
 

@@ -113,7 +113,7 @@ def test_a_period_that_never_came_is_ordered_once_the_router_had_time_to_catch_u
     house.take(segment(1, [document(later, [Run(8, 2, 4)])], NEXT), at_ms=NOW_MS)
     house.book.execute("UPDATE day SET business_day = '2026-07-19' WHERE name = ?", (later,))
     assert [one.first_day for one in backfill.kept(house.book)] == []
-    house.now_ms += backfill.JUMP_GRACE_MS
+    house.now_ms += 5 * DAY_MS
     house.take(segment(2, [Draft(2, b"anything")], Stream("other", 8)))
     assert [(one.first_day, one.last_day) for one in backfill.kept(house.book)] == [("2026-07-17", "2026-07-19")]
     assert [one.cause for one in gaps.open_gaps(house.book)].count("no document") == 2
@@ -127,6 +127,21 @@ def test_days_on_which_the_pos_closed_no_period_are_not_ordered(house: House) ->
     house.now_ms += backfill.JUMP_GRACE_MS
     house.take(segment(2, [Draft(2, b"anything")], Stream("other", 8)))
     assert "2026-07-17" not in [one.first_day for one in backfill.kept(house.book)]
+
+
+@pytest.mark.parametrize(("first", "last"), [("0001-01-02", "8999-12-30"), ("2026-07-14", "2099-07-13")])
+@pytest.mark.parametrize("number", [314, 315])
+def test_a_close_in_another_age_orders_no_day_that_the_pos_cannot_have(
+    house: House, first: str, last: str, number: int
+) -> None:
+    house.now_ms = 1_784_462_400_000  # 2026-07-19
+    for at, (day, period) in enumerate(((first, 313), (last, number)), 1):
+        name = f"daily/{day}.{period}"
+        house.take(segment(at, [document(name, [])], NEXT))
+        house.book.execute("UPDATE day SET business_day = ?, status = 'complete' WHERE name = ?", (day, name))
+    house.now_ms += backfill.JUMP_GRACE_MS
+    house.take(segment(3, [Draft(2, b"anything")], NEXT))
+    assert [one for one in backfill.kept(house.book) if one.last_day > "2026-07-20"] == []
 
 
 def test_orders_outlive_a_book_begun_anew(house: House) -> None:

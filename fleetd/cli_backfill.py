@@ -4,7 +4,7 @@ import argparse
 from dataclasses import asdict
 
 from fleetd import tables, terminal
-from fleetd.cli_ledger import add_days, add_place
+from fleetd.cli_ledger import add_days, add_place, check_days, check_place
 from fleetd.ledger import accounts, backfill, calendars, evidence, skew, witness
 from fleetd.ledger.clocks import devices
 from fleetd.ledger.follower import transaction
@@ -65,7 +65,9 @@ def _backfill(arguments: argparse.Namespace) -> int:
 def _witness(arguments: argparse.Namespace) -> int:
     """1 if one of the two has a ticket that the other lacks, or other money for it."""
     rows: list[tables.Fields] = []
+    check_days(arguments)
     with terminal.book(arguments) as db:
+        check_place(arguments, db)
         terminal.warn_if_behind(arguments, db)
         stores = dict.fromkeys(store for _, _, store, _ in devices(db, arguments.device, arguments.store))
         for store in stores:
@@ -117,6 +119,7 @@ def _risk(arguments: argparse.Namespace) -> int:
     first = calendars.weeks_back(now_ms, WEEKS_AT_RISK)
     found: list[tuple[str, Risk]] = []
     with terminal.book(arguments) as db:
+        check_place(arguments, db)
         for device_no, device, _, zone in devices(db, arguments.device, arguments.store):
             days = calendars.of_stores(db, device=device, first=first, now_ms=now_ms)
             for source in sorted({one.source for one in days}):

@@ -11,8 +11,10 @@ from fleetd import tables, terminal
 from fleetd.decode import decode
 from fleetd.ledger import calendar, calendars, gaps, reads
 from fleetd.ledger.calendars import Day
+from fleetd.ledger.clocks import devices
 from fleetd.ledger.follower import Follower
 from fleetd.terminal import INCOMPLETE, OK, Commands
+from routerd.errors import PermanentError
 
 FIRST_DAY, LAST_DAY = "0001-01-01", "9999-12-31"  # any: business days are compared as text
 WEEKS = 3  # shown before the running one: what a support call is about
@@ -24,7 +26,7 @@ _TOLD_EVERY = 50_000  # records, between two lines of progress
 
 
 def add_commands(commands: Commands) -> None:
-    days = commands.add("ledger", _ledger, "what the POS sold against what arrived, per store and business day")
+    days = commands.add("ledger", _ledger, "what the POS sold against what arrived, per day (exit 0: nothing is open)")
     add_place(days)
     add_days(days)
     sold = commands.add("tickets", _tickets, "tickets as they were read: normalised, each once")
@@ -54,12 +56,28 @@ def add_days(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--to", dest="last", type=terminal.day, default=LAST_DAY, metavar="DAY", help="up to this day")
 
 
+def check_days(arguments: argparse.Namespace) -> None:
+    """Raises PermanentError (`ledger.days`) for days that end before they begin."""
+    if arguments.last < arguments.first:
+        told = f"{arguments.last} is before {arguments.first}: --from takes the earlier day"
+        raise PermanentError("ledger.days", told)
+
+
+def check_place(arguments: argparse.Namespace, db: sqlite3.Connection) -> None:
+    """Raises PermanentError (`ledger.place`) for a store or a router of which no record ever came."""
+    if (arguments.store or arguments.device) and not any(devices(db, arguments.device, arguments.store)):
+        asked = " at ".join(name for name in (arguments.device, arguments.store) if name)
+        raise PermanentError("ledger.place", f"no record of {asked} ever came: see `fleetctl devices`")
+
+
 def _ledger(arguments: argparse.Namespace) -> int:
-    """0 all proven, 1 something short, over, late or lost."""
+    """0 nothing is open, 1 something short, over, late or lost."""
     now_ms = terminal.now_ms()
+    check_days(arguments)
     first = arguments.first if arguments.first != FIRST_DAY else calendars.weeks_back(now_ms, WEEKS)
     place = {"device": arguments.device, "store": arguments.store}
     with terminal.book(arguments) as db:
+        check_place(arguments, db)
         days = calendars.of_stores(db, **place, first=first, last=arguments.last, now_ms=now_ms)
         known = calendars.known(db, **place)
         lost = list(gaps.open_gaps(db, **place))

@@ -75,3 +75,20 @@ def test_a_stores_name_is_shown_whole(house: House, capsys: Out) -> None:
 def test_json_names_the_document_a_day_was_proven_by(house: House, capsys: Out) -> None:
     days = told(house, capsys, "ledger", "--from", "2026-07-01")["days"]
     assert [(one["document"], one["period"]) for one in days] == [(DAILY_311, "daily:311"), (DAILY_312, "daily:312")]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["ledger", "--store", "nope"],
+        ["ledger", "--device", "nope"],
+        ["risk", "--store", "nope"],
+        ["witness", "--store", "nope"],
+        ["ledger", "--from", "2026-07-17", "--to", "2026-07-16"],
+        ["witness", "--from", "2026-07-17", "--to", "2026-07-16"],
+    ],
+)
+def test_a_store_that_is_not_known_and_impossible_days_are_refused(house: House, capsys: Out, words: list[str]) -> None:
+    assert cli.main(["--data", str(house.root), *words]) == 2
+    said = capsys.readouterr()
+    assert (said.out, len(said.err.splitlines())) == ("", 1)

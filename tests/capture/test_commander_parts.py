@@ -10,7 +10,7 @@ from routerd.capture.commander import cgi
 from routerd.capture.commander.agenda import Agenda, Rhythm
 from routerd.capture.commander.cgi import Meaning
 from routerd.capture.commander.inflate import MAX_DOCUMENT_BYTES, PIECE_BYTES, Inflater
-from routerd.capture.commander.periods import Period, choose, due, listed, named, newest, period
+from routerd.capture.commander.periods import Listing, Period, choose, due, listed, named, newest, period
 from routerd.errors import CorruptError, TransientError
 from scripts.commander import answers
 from tests.samples import sample
@@ -25,6 +25,13 @@ def day(number: int, kind: str = "daily") -> Period:
 
 
 DAYS = [day(number) for number in range(1, 19)]
+
+
+def listed_in_pieces(body: bytes, step: int) -> tuple[Period, ...]:
+    listing = Listing()
+    for begin in range(0, len(body), step):
+        listing.feed(body[begin : begin + step])
+    return listing.end()
 
 
 def none_taken(name: str) -> bool:
@@ -46,8 +53,15 @@ def test_a_name_that_is_no_closed_period_is_never_asked_for(name: str) -> None:
     assert named("weekly/2026-07-16.311") is None
 
 
+@pytest.mark.parametrize("step", [1, 13, 1 << 20])
+def test_a_list_is_the_same_in_pieces_of_any_size(step: int) -> None:
+    body = sample("verifone-commander", "periods.xml")
+    assert listed_in_pieces(body, step) == listed(body)
+
+
 def test_a_hostile_list_takes_no_time() -> None:
     assert listed(b"<periodInfo" * 90_000) == ()
+    assert listed_in_pieces(b"x" * 10_000_000, 7000) == ()
     assert listed(b"<periodInfo>" * 80_000 + b"<reportParameter name=" * 1000) == ()
 
 

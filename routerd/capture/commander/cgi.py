@@ -6,6 +6,7 @@ Sources: "Site Controller URL Reference Guide" 2.00.01 (Verifone, 2016) for comm
 (`Response/Fault/faultCode, faultString, message`) and its codes as several integrators report them.
 """
 
+import html
 import re
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -13,10 +14,11 @@ from enum import Enum, auto
 CREDENTIAL, PERIOD_LIST, DOCUMENT = "credential", "periodList", "transSet"  # roots
 _PROLOGUE = re.compile(rb"\A(?:\xef\xbb\xbf)?(?:\s+|<\?[^>]*>|<!--.*?-->|<![A-Za-z][^>]*>)*", re.S)
 _ROOT = re.compile(rb"<(?:[\w.-]+:)?([\w.-]+)[\s/>]")
-_COOKIE = re.compile(rb"<(?:[\w.-]+:)?cookie\b[^<>]*>\s*([^\s<>&]{1,512})\s*<")
+_COOKIE = re.compile(rb"<(?:[\w.-]+:)?cookie\b[^<>]*>\s{0,64}([^\s<>][^<>\x00-\x1f]{0,511})\s{0,64}<")
 _TOLD = re.compile(rb"<(?:[\w.-]+:)?(faultCode|faultString|message)\b[^<>]*>([^<]*)", re.I)
 _NUMBER = re.compile(rb"""\bshortId\s*=\s*["'](\d{1,9})["']""")
 _OPENED = re.compile(rb"<(?:[\w.-]+:)?openedTime\b[^<>]*>([^<]{0,64})")
+_SUBSET = re.compile(rb"\A(?:\xef\xbb\xbf)?(?:\s+|<\?[^>]*>|<!--.*?-->)*<!doctype[^<>\[]*\[", re.S | re.I)
 _ASKS_FOR_LOGIN = re.compile(rb"passw|log.?(?:in|on)|sign.?in", re.I)
 _MAX_WORDS_CHARS = 1000
 _NO_ATTEMPT = re.compile(
@@ -92,7 +94,12 @@ def asks_for_login(page: bytes) -> bool:
 def cookie(body: bytes) -> str:
     """The cookie in a credential, or in any answer that renews it; "" without one."""
     found = _COOKIE.search(body)
-    return found[1].decode("ascii", "replace") if found else ""
+    return html.unescape(found[1].decode("ascii", "replace")).strip() if found else ""
+
+
+def declares_types(data: bytes) -> bool:
+    """Whether it begins with a document type declaration that has an internal subset."""
+    return bool(_SUBSET.match(data))
 
 
 def fault(body: bytes) -> Fault | None:

@@ -24,7 +24,7 @@ from routerd.capture.commander.inflate import PIECE_BYTES, Inflater
 from routerd.errors import PermanentError, RouterdError, TransientError
 
 _HEAD_BYTES = 4096  # a root's start tag stands in the first 200
-_SMALL_BYTES = 1 << 20  # a list of 182 periods is 64 KB
+_SMALL_BYTES = 1 << 20  # a credential with all its rights is 20 KB
 _UNCONNECTED = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
 _TLS_FAILED = "speaks no TLS that may be used (1.2 or newer): check the port, or have the POS updated"
 

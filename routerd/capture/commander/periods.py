@@ -16,6 +16,7 @@ CODES = {"shift": "1", "daily": "2"}  # kind -> the controller's period (URL Ref
 CURRENT = "current"
 MAX_WISH_DAYS = 400  # a controller keeps about 91 days; the bound keeps a mistyped year from filling memory
 _MAX_AHEAD_DAYS = 2
+_MAX_PART_BYTES = 1 << 16
 _KINDS = {code: kind for kind, code in CODES.items()}
 _PART = re.compile(
     rb"<(?:[\w.-]+:)?(periodInfo|period|reportParameter)\b([^<>]*)>([^<]*)"  # one pass: a list cannot make it slow
@@ -59,19 +60,43 @@ def named(name: str) -> Period | None:
 
 
 def listed(body: bytes) -> tuple[Period, ...]:
-    """The closed periods in a `periodList`, oldest first, whatever its order."""
-    found = set()
-    kind = ""
-    for part, attributes, text in _PART.findall(body):
-        if part == b"periodInfo":
-            kind = ""
-        elif part == b"period" and (sysid := _SYSID.search(attributes)):
-            kind = _KINDS.get(sysid[1].decode(), "")
-        elif b"period" in attributes:
-            kind = _KINDS.get(text.strip().decode("ascii", "replace"), kind)
-        elif b"filename" in attributes and (closed := period(kind, text.strip().decode("ascii", "replace"))):
-            found.add(closed)
-    return tuple(sorted(found))
+    """The closed periods in a whole `periodList`, oldest first."""
+    listing = Listing()
+    listing.feed(body)
+    return listing.end()
+
+
+class Listing:
+    """A `periodList` being read, in pieces of any size. `feed` each, then `end`."""
+
+    def __init__(self) -> None:
+        self._found: set[Period] = set()
+        self._kind = ""
+        self._rest = b""
+
+    def feed(self, piece: bytes) -> None:
+        data = self._rest + piece
+        whole = max(0, data.rfind(b"<"))  # a part ends where the next begins
+        self._take(data[:whole])
+        self._rest = data[whole:][:_MAX_PART_BYTES]
+
+    def end(self) -> tuple[Period, ...]:
+        """The closed periods, oldest first, whatever the list's order."""
+        self._take(self._rest)
+        self._rest = b""
+        return tuple(sorted(self._found))
+
+    def _take(self, data: bytes) -> None:
+        for part, attributes, text in _PART.findall(data):
+            if part == b"periodInfo":
+                self._kind = ""
+            elif part == b"period" and (sysid := _SYSID.search(attributes)):
+                self._kind = _KINDS.get(sysid[1].decode(), "")
+            elif b"period" in attributes:
+                self._kind = _KINDS.get(text.strip().decode("ascii", "replace"), self._kind)
+            elif b"filename" in attributes:
+                closed = period(self._kind, text.strip().decode("ascii", "replace"))
+                self._found |= {closed} if closed else set()
 
 
 def newest(periods: Iterable[Period], kind: str) -> Period | None:

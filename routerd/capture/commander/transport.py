@@ -28,7 +28,7 @@ class CommanderTransport:
     Conditions through `failed`: pos.bad_settings, pos.unreachable, pos.tls_failed, pos.certificate_changed,
     pos.not_a_commander, pos.login_file, pos.auth_failed, pos.session_lost, pos.not_permitted, pos.busy, pos.cut,
     pos.fault, pos.document_absent (`current`), source.contended, source.no_room. Beside the link's state:
-    pos.sequence_reset, and those of `Pulls`.
+    pos.sequence_reset, pos.list_truncated, and those of `Pulls`.
     """
 
     def __init__(

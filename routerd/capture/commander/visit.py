@@ -21,6 +21,9 @@ log = logging.getLogger("routerd.capture.commander")
 
 _PAGE = Fault(Meaning.DOUBTED, "it shows its login page")
 _WORDS_CHARS = 120  # of the controller's words, for people
+_DECLARES = "a document type declaration, which is refused: no Commander needs one"
+_LIST_BYTES = 16 << 20  # one of 182 periods is 64 KB
+_COOKIE_BYTES = 1024  # an element that holds one
 _SILENT = Fault(Meaning.OTHER, "it answers something else than was asked for")
 
 
@@ -66,10 +69,23 @@ class Visit:
     async def listed(self) -> tuple[periods.Period, ...]:
         """The closed periods the controller has, oldest first. Raises as `_answer` does."""
         async with self._answer(cgi.PERIOD_LIST, "vtlogpdlist") as answer:
-            body = await answer.small()
-        if renewed := cgi.cookie(body):
+            return await self._read_list(answer)
+
+    async def _read_list(self, answer: Answer) -> tuple[periods.Period, ...]:
+        listing, size, seen, renewed = periods.Listing(), 0, b"", ""
+        while size < _LIST_BYTES and (piece := await answer.piece()):
+            size += len(piece)
+            listing.feed(piece)
+            seen = seen[-_COOKIE_BYTES:] + piece
+            renewed = cgi.cookie(seen) or renewed
+        if renewed:
             self._keep(renewed)
-        return periods.listed(body)
+        if size < _LIST_BYTES:
+            self._inlet.unwarn("pos.list_truncated")
+        else:
+            message = f"{self._controller.place} lists more periods than are read ({size} bytes): the rest is not seen"
+            self._inlet.warn("pos.list_truncated", message)
+        return listing.end()
 
     @asynccontextmanager
     async def document(self, kind: str, file_name: str) -> AsyncIterator[Answer]:
@@ -164,6 +180,8 @@ class Visit:
             return _PAGE
         if not answer.head:
             raise TransientError("pos.cut", f"{self._controller.place} answered nothing")
+        if cgi.declares_types(answer.head):
+            raise TransientError("pos.fault", f"{self._controller.place} answers with {_DECLARES}")
         if not answer.root:
             what = f"{self._controller.place} answers no XML, so it is no Commander: check host and port"
             raise PermanentError("pos.not_a_commander", what)
@@ -198,6 +216,8 @@ def _unclear(reply: Reply) -> str:
         return f"the answer was HTTP {reply.status}"
     if not reply.is_whole:
         return "the answer broke off"
+    if cgi.declares_types(reply.body):
+        return f"the answer has {_DECLARES}"
     return "the answer is no Commander's: check host and port"
 
 

@@ -12,7 +12,7 @@ from fleetd.auth import Inbound
 from fleetd.enroll import registry
 from fleetd.enroll.front import Front, body_of, inbound_of
 from fleetd.enroll.orders import Orderer
-from fleetd.enroll.registry import Admission, Asking, Caller, Health, Order
+from fleetd.enroll.registry import Admission, Asking, By, Caller, Health, Order
 from fleetd.enroll.waiters import Results, Waiters
 from fleetd.refusal import Refusal
 from routerd.errors import CorruptError, RouterdError
@@ -22,6 +22,7 @@ from routerd.wire.enrollment import EnrollRequest
 from routerd.wire.polling import Poll, PollAnswer
 
 MAX_ORDERS = 8
+_FAREWELL_MS = 24 * 3_600_000  # a board that was reset is back on the same day
 _CONFLICT_PAUSE_S = 30  # between polls of those who hold one key together
 _JITTER = 0.1  # of a poll's wait, so that a fleet does not fall into step
 _JSON = "application/json"
@@ -42,6 +43,7 @@ class DevicePlane:
             web.post("/v1/enroll", self.enroll),
             web.post("/v1/poll", self.poll),
             web.post("/v1/results/{id}", self.result),
+            web.post("/v1/farewell", self.farewell),
             web.get("/v1/trust", self.trust),
             web.get("/v1/time", self.time),
         ]
@@ -179,6 +181,20 @@ class DevicePlane:
             raise Refusal(400, "result_malformed", str(exc)) from exc
         if result.id != order_id or not self._parts.registry.finish(caller.device, result, self._parts.now_ms()):
             raise Refusal(404, "not_found", "there is no such command")
+
+    async def farewell(self, request: web.Request) -> web.Response:
+        """A router that is about to forget its key: for a day one new key may take its place."""
+        body = await body_of(request, enrollment.MAX_ANSWER_BYTES)
+        await self._front.turn(self._farewell, inbound_of(request, body), body)
+        return web.Response(status=204)
+
+    def _farewell(self, inbound: Inbound, body: bytes) -> None:
+        caller, now_ms = self._parts.authenticator.identify(inbound), self._parts.now_ms()
+        try:
+            by = By(caller.tenant, caller.device, now_ms, enrollment.read_farewell(body))
+        except CorruptError as exc:
+            raise Refusal(400, "farewell_malformed", str(exc)) from exc
+        self._parts.registry.open_ticket(caller.device, now_ms + _FAREWELL_MS, by)
 
     async def trust(self, request: web.Request) -> web.Response:
         have = _number(request.query.get("have", "0"))

@@ -141,6 +141,11 @@ def test_in_conflict_the_old_key_alone_decides_nothing() -> None:
     assert decide(some(place=Place.CONFLICT, has_ticket=True)).code == "conflict_review"
 
 
+def test_the_old_key_of_a_revoked_device_vouches_for_nobody() -> None:
+    for claim in Claim:
+        assert decide(some(place=Place.REVOKED, prev=Prev.VALID, claim=claim)).code == "device_revoked"
+
+
 def test_the_old_key_needs_no_claim() -> None:
     assert decide(some(place=Place.ACTIVE, prev=Prev.VALID, claim=Claim.INVALID)).effect is Effect.REKEY
 

@@ -13,7 +13,7 @@ from fleetd.enroll.signer import Keyring
 from routerd.errors import TransientError
 from routerd.wire import polling, trust
 from routerd.wire.commands import IDENTITY_CONFLICT, Command, Envelope, check
-from routerd.wire.enrollment import pack_enroll
+from routerd.wire.enrollment import pack_enroll, pack_farewell
 from routerd.wire.fields import pack
 from routerd.wire.trust import Bundle
 from tests.fleetd.enroll_kit import Box, add_token
@@ -179,6 +179,16 @@ async def test_a_revoked_router_learns_it_while_its_poll_is_held(site: Site) -> 
     assert (await router.enroll()).code == "device_revoked"
     assert (await site.act(f"/mnsp/v1/devices/{router.device}/reinstate", {})).json["status"] == "active"
     assert (await router.poll()).status == "active"
+
+
+async def test_a_router_that_said_goodbye_comes_back_with_a_new_key(site: Site) -> None:
+    router = await active(site)
+    device = router.device
+    assert (await router.post("/v1/farewell", pack_farewell("reset button"))).status == 204
+    for expected in (200, 202):  # once
+        router.box.reset()
+        assert (await router.enroll()).status == expected
+    assert router.device == device
 
 
 async def test_two_that_hold_one_key_are_found_and_told_by_a_signed_word(site: Site) -> None:

@@ -234,7 +234,7 @@ def test_in_conflict_the_board_on_its_established_line_keeps_the_device(held: Re
 
 def test_a_copy_cannot_establish_its_address_in_passing(held: Registry) -> None:
     box, device = enrolled(held)
-    for at, ip in enumerate((box.ip, "198.51.100.1", box.ip, "198.51.100.1")):
+    for at, ip in enumerate(("198.51.100.1", box.ip, "198.51.100.1")):
         held.put_health(device, Health(NOW + at, ip, {}))
     held.conflict(device, "clone", NOW)
     box.renew()

@@ -48,6 +48,8 @@ MAX_LINES, MAX_FUNCTION_LINES = 400, 40
 PURE_ROOM_FILES = [
     *(f"spool/{name}.py" for name in ("page", "index", "tally", "memory", "timing", "dating")),
     *("forward/pace.py", "control/status.py", "capture/folder/listing.py"),
+    *(f"enroll/{name}.py" for name in ("hardware", "trusted", "state", "image")),
+    *("health/document.py", "health/ping.py"),
     *(f"capture/commander/{name}.py" for name in ("periods", "cgi", "agenda", "inflate")),
 ]
 LEDGER = ("verdict", "days", "registers", "serials", "pumps", "skew", "witness", "risk", "orders", "calendar", "base")

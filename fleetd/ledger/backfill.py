@@ -119,7 +119,8 @@ def _claims(
     db: sqlite3.Connection, device_no: int, known: Sequence[JudgedDay], now_ms: int
 ) -> Iterator[tuple[str, DayVerdict]]:
     """The verdicts that orders are decided from. What must not be ordered, or not yet, stands in as complete: a day
-    still on its way, and dates on which the POS closed no period, as its own count of them shows."""
+    still on its way, one that arrived and cannot all be read, and dates on which the POS closed no period, as its own
+    count of them shows."""
     spans = Spans(db, LAYER)
     dailies = {one.source for one in known if one.kind == "daily"}
     own = [one for one in known if one.kind == "daily" or one.source not in dailies]
@@ -128,7 +129,8 @@ def _claims(
         periods = list(found)
         for one in periods:
             waits = _is_under_way(db, spans, device_no, one, now_ms)
-            yield source, _excused(one.verdict, one.verdict.business_day) if waits else one.verdict
+            is_here = one.unread and not one.missing_records  # the POS would give again what cannot be read
+            yield source, _excused(one.verdict, one.verdict.business_day) if waits or is_here else one.verdict
         for before, after in pairwise(periods):
             if not _skips(before, after, now_ms):
                 for day in days_of(before.verdict.business_day, after.verdict.business_day)[1:-1]:

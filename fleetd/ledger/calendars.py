@@ -58,7 +58,7 @@ def of_stores(
     for device_no, name, shop, _ in devices(db, device, store):
         sources = [row[0] for row in db.execute("SELECT DISTINCT source FROM stream WHERE device_no = ?", (device_no,))]
         for one in verdicts.judged(db, device_no, first, last):
-            told = replace(one.verdict, store=shop, reasons=_with_unread(one.verdict.reasons, one.unread))
+            told = replace(one.verdict, store=shop)
             found.append(Day(name, one.source, one.name, told, one.unread))
         for source in sources:
             closed = _last_close(db, device_no, source)
@@ -99,12 +99,6 @@ def _one_account(found: Iterable[Day]) -> list[Day]:
 def _rank(one: Day) -> int:
     kind = one.verdict.period.partition(":")[0].partition("/")[0]
     return {"daily": 0, "shift": 1}.get(kind, 2 if one.verdict.status == OPEN else 3)
-
-
-def _with_unread(reasons: tuple[str, ...], unread: int) -> tuple[str, ...]:
-    if not unread:
-        return reasons
-    return (*reasons, f"{unread} of them arrived and are set aside: see `fleetctl undecodable`")
 
 
 def weeks_back(now_ms: int, weeks: int) -> str:

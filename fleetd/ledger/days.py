@@ -138,7 +138,7 @@ def _status(evidence: Evidence, difference: int | None, lost: Sequence[Missing],
         return OPEN if is_running else UNKNOWN
     if difference > 0:
         return OVER
-    if difference < 0 or lost or evidence.missing_records:
+    if difference < 0 or lost or evidence.missing_records or evidence.unread:
         return SHORT
     return LATE if late else COMPLETE
 
@@ -205,6 +205,8 @@ def _reasons(
             yield f"{name} {'short' if cents < 0 else 'over'} by {money(abs(cents))}".lstrip()
     if evidence.missing_records:
         yield f"{_many(evidence.missing_records, 'record')} of this period never arrived"
+    if evidence.unread:
+        yield f"{_many(evidence.unread, 'record')} arrived and could not be read: see `fleetctl undecodable`"
     for one in unproven:
         yield f"the money is equal, though {described(one)}"
     if difference is not None and difference > 0:

@@ -88,10 +88,11 @@ def of_document(db: sqlite3.Connection, document_no: int, dates: Redating) -> Ga
         totals.get("end"),
         tuple(tickets),
         tuple(markers),
-        missing + unread,
+        missing,
         received_ms,
         _serials(db, device_no, source, before)[1],
         _serials(db, device_no, source, after)[0],
+        unread,
     )
     return Gathered(evidence, missing, unread)
 

@@ -29,6 +29,7 @@ class Evidence:
 
     kind: `daily`, `shift`, `file` … start, end: the envelope's running totals, None while they have not arrived.
     missing_records: records the router numbered and lost. closed_received_ms: when the close arrived, None if open.
+    unread: records that arrived and could not be read.
     serial_before, serial_after: the last serial of the period before and the first of the one after, "" if not
     known; they show a loss at the very edge of the day that nothing inside it can show.
     """
@@ -44,6 +45,7 @@ class Evidence:
     closed_received_ms: int | None
     serial_before: str = ""
     serial_after: str = ""
+    unread: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,13 @@
 """The book: genuine days followed from the records to the verdict."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from fleetd.decode import decode
-from fleetd.ledger import clocks, gaps, reads, schema, verdicts
+from fleetd.ledger import backfill, clocks, gaps, reads, schema, verdicts
 from fleetd.ledger.base import Decoded, Line, Ticket
 from fleetd.ledger.verdict import COMPLETE, LATE, SHORT
 from routerd.errors import CorruptError
@@ -122,6 +123,22 @@ def test_a_re_reading_that_is_not_whole_takes_nothing_from_a_complete_day(house:
     assert house.verdict(DAILY_311).status == COMPLETE
 
 
+def test_a_whole_re_reading_with_other_totals_takes_the_place_of_a_complete_day(house: House) -> None:
+    """The POS counted a sale more since; the record behind it is missing."""
+    house.take(*delivered(DAILY_311))
+    made = list(genuine(DAILY_311))
+    at = max(n for n, one in enumerate(made) if b"overallSales" in one.data)
+    head, mark, rest = made[at].data.rpartition(b"<overallSales>")
+    cents, _, tail = rest.partition(b"<")
+    grown = b"%.2f" % (float(cents) + 12.34)
+    made[at] = replace(made[at], data=head + mark + grown + b"<" + tail)
+    again = Stream("commander", 8)
+    house.take(*segments(made, stream=again))
+    house.take(segment(len(made) + 1, [document(DAILY_311, frames_of(made, epoch=8))], again))
+    verdict = house.verdict(DAILY_311)
+    assert (verdict.status, verdict.difference_cents) == (SHORT, -1234)
+
+
 @pytest.mark.parametrize("wall_ms", [0, 4_070_908_800_000], ids=["1970", "2099"])
 def test_a_router_in_another_age_gives_the_right_times(house: House, wall_ms: int) -> None:
     """The clock is wrong by decades; what the cloud received, and when, puts it right."""
@@ -152,6 +169,10 @@ def test_a_record_that_cannot_be_decoded_is_set_aside_and_the_others_go_on(tmp_p
         (at + 1, "decode.amount", "money that is no number")
     ]
     assert house.verdict(DAILY_311).status == SHORT
+    reasons = house.verdict(DAILY_311).reasons
+    assert "1 record arrived and could not be read: see `fleetctl undecodable`" in reasons
+    assert not [reason for reason in reasons if "never arrived" in reason]
+    assert backfill.kept(house.book) == [], "the POS would give again what cannot be read"
     assert watermarks(house)[COMMANDER] == len(made) + 1, "what is set aside holds nothing up"
     assert [code for _, code in house.follower.read_again()] == ["decode.amount"]
     house.decoder = decode

@@ -4,12 +4,11 @@ import random
 from collections import Counter
 from dataclasses import replace
 from datetime import datetime, timedelta
-from itertools import pairwise
 
 import pytest
 
 from fleetd.ledger.base import COMPLETION, ROLLBACK, SUSPENDED, Line, Marker, Ticket, Totals
-from fleetd.ledger.days import LATE_AFTER_MS, distinct, judge
+from fleetd.ledger.days import LATE_AFTER_MS, judge
 from fleetd.ledger.verdict import Evidence, HeldTicket, described, is_counted, money
 from tests.fleetd.genuine import CLOSED_MS, DAYS, POS_CENTS, day, held
 
@@ -85,80 +84,6 @@ def test_a_lost_ticket_without_money_is_no_complete_day(name: str) -> None:
     # a pump's, in a quiet that a restart fits into, proves nothing; nothing inside the day can show the very last
     # serial of it, and the second genuine day ends with a prepay
     assert len(complete) == UNPROVEN[name]
-
-
-@pytest.mark.parametrize("first", [700, 1500])
-def test_counts_that_start_again_at_one_are_no_loss(first: int) -> None:
-    evidence = day(DAYS[1])
-    serials = sorted(int(one.ticket.serial) for one in evidence.tickets if one.ticket.serial)
-    half = serials[len(serials) // 2]
-    numbers = sorted({int(one.ticket.number) for one in evidence.tickets if one.ticket.register == "101"})
-    middle = next(
-        int(one.ticket.number)
-        for one in evidence.tickets
-        if one.ticket.register == "101" and one.ticket.serial and int(one.ticket.serial) >= half
-    )
-
-    def again(value: int, low: int, turn: int) -> str:
-        return str(value - turn + 1 if value >= turn else value - low + first)
-
-    tickets = tuple(
-        changed(
-            one,
-            serial=again(int(one.ticket.serial), serials[0], half) if one.ticket.serial else "",
-            number=again(int(one.ticket.number), numbers[0], middle)
-            if one.ticket.register == "101"
-            else one.ticket.number,
-        )
-        for one in evidence.tickets
-    )
-    verdict = judge(replace(evidence, tickets=tickets), CLOSED_MS)
-    assert (verdict.status, verdict.difference_cents, verdict.missing) == ("complete", 0, ())
-
-
-def test_tickets_of_another_year_show_no_loss_by_their_numbers() -> None:
-    evidence = day(DAYS[1])
-    pumps = tuple(str(number) for number in (901, 902, 903, 904))
-    old = tuple(
-        held(
-            Ticket(
-                "0042",
-                pump,
-                "7",
-                "refund",
-                serial=str(305_000 + 3 * n),
-                pos_time=f"2018-03-01T10:0{n}:00-05:00",
-                total_cents=0,
-            ),
-            9000 + n,
-        )
-        for n, pump in enumerate(pumps)
-    )
-    verdict = judge(replace(evidence, tickets=(*evidence.tickets, *old)), CLOSED_MS)
-    assert (verdict.status, verdict.missing) == ("complete", ())
-    assert any("money is equal" in reason for reason in verdict.reasons)
-
-
-def test_serials_skipped_in_a_reboot_of_five_minutes_are_told_and_prove_nothing() -> None:
-    evidence = day(DAYS[0])
-    ordered = sorted((one for one in evidence.tickets if one.ticket.serial), key=lambda one: int(one.ticket.serial))
-    quiet = timedelta(minutes=5)
-    turn = next(
-        int(two.ticket.serial)
-        for one, two in pairwise(ordered[50:])
-        if quiet
-        <= datetime.fromisoformat(two.ticket.pos_time) - datetime.fromisoformat(one.ticket.pos_time)
-        < 2 * quiet
-    )
-    tickets = tuple(
-        changed(one, serial=str(int(one.ticket.serial) + 3))
-        if one.ticket.serial and int(one.ticket.serial) >= turn
-        else one
-        for one in evidence.tickets
-    )
-    verdict = judge(replace(evidence, tickets=tickets), CLOSED_MS)
-    assert (verdict.status, verdict.missing) == ("complete", ())
-    assert any("money is equal" in reason for reason in verdict.reasons)
 
 
 def test_the_serials_next_door_show_a_loss_at_the_edge_of_the_day() -> None:
@@ -390,12 +315,6 @@ def test_what_is_no_number_counts_nothing(number: str) -> None:
     tickets = (*evidence.tickets, held(strange, 9999))
     verdict = judge(replace(evidence, tickets=tickets, markers=(close, wide)), CLOSED_MS)
     assert (verdict.status, verdict.missing) == ("complete", ())
-
-
-def test_tickets_without_a_number_are_told_apart_by_their_place() -> None:
-    one = held(Ticket("7", "1", "", "sale", total_cents=100, counted_cents=100), 1)
-    other = replace(one, place=("commander", 2, 0))
-    assert len(distinct((one, other, one))) == 2
 
 
 def test_a_loss_reads_as_a_sentence() -> None:

@@ -3,8 +3,9 @@
 import argparse
 import json
 import logging
+import signal
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Generator, Iterable, Sequence
 
 from scripts.faults import cuts, ext4, tap
 from scripts.faults.verdict import Verdict
@@ -42,6 +43,7 @@ def _cut(arguments: argparse.Namespace) -> dict[str, object]:
         print(f"no cut can be modelled here: {why}", file=sys.stderr)
         return {"ok": False, "cuts": 0, "why": why}
     total = Total()
+    signal.signal(signal.SIGTERM, total.stop)
     if arguments.seed is None or not arguments.ext4:
         total.take("modelled", cuts.many(first, count), say_all=count == 1)
     real = arguments.ext4 if arguments.seed is None else arguments.ext4 and 1
@@ -59,9 +61,14 @@ class Total:
         self._kinds: dict[str, int] = {}
         self._sums = dict.fromkeys(("lost", "doubled", "wedged", "order_breaks", "liveness", "set_aside", "failed"), 0)
         self._worst_open_ms = 0
+        self._stopped = False
+
+    def stop(self, *_: object) -> None:
+        """After the cut under way: mounts and folders want undoing."""
+        self._stopped = True
 
     def take(self, kind: str, found: Iterable[tuple[cuts.Cut, Verdict]], *, say_all: bool) -> None:
-        for at, verdict in found:
+        for at, verdict in () if self._stopped else found:
             self._kinds[kind] = self._kinds.get(kind, 0) + 1
             for name in ("lost", "doubled", "wedged", "order_breaks", "set_aside"):
                 self._sums[name] += int(getattr(verdict, name))
@@ -72,13 +79,17 @@ class Total:
                 print(f"{kind}, {at}: {verdict.why or 'nothing is missing'}", flush=True)
             if sum(self._kinds.values()) % 200 == 0:
                 print(f"{kind}: {self._kinds[kind]} cuts, {self._sums['failed']} failed", file=sys.stderr, flush=True)
+            if self._stopped:
+                break
+        if isinstance(found, Generator):
+            found.close()
 
     def told(self) -> dict[str, object]:
         """`cuts` counts all; `liveness` those after which a fresh record of each source was handed on and kept;
         `set_aside` those that had a damaged file set aside, which loses nothing."""
         cut = sum(self._kinds.values())
         failed = self._sums.pop("failed")
-        ok = cut > 0 and failed == 0 and self._sums["liveness"] == cut
+        ok = cut > 0 and failed == 0 and not self._stopped and self._sums["liveness"] == cut
         return {"ok": ok, "cuts": cut, **self._kinds, **self._sums, "worst_open_ms": self._worst_open_ms}
 
 
